@@ -2,7 +2,7 @@
 
 This is only the board that says which are on in this process; `services.faults` keeps it in step with the
 document store, so that every replica obeys and a restart forgets nothing. With faults disabled the board stays
-empty and `hit` costs one look into an empty dict.
+empty and a look costs one look into an empty dict.
 """
 
 import asyncio

@@ -1,0 +1,74 @@
+# `make` alone lists the commands.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help up down clean status reload traffic retrieval test check format dashboards fuzz bench lock upgrade-packages
+
+help: ## this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+up: ## the whole stack, then a gentle load (TRAFFIC=0 for none, LOCAL=1 for processes instead of containers)
+	@$(PYTHON) -m scripts.up
+
+down: ## stops the stack; data is kept
+	@$(PYTHON) -m scripts.up down
+
+clean: ## stops the stack and removes its data, after asking (YES=1 does not ask)
+	@$(PYTHON) -m scripts.up clean
+
+status: ## what runs, and where
+	@$(PYTHON) -m scripts.up status
+
+reload: ## has Prometheus and Alertmanager read their files again
+	@$(PYTHON) -m scripts.up reload
+
+traffic: $(VENV)/run ## users at work: RATE=5 requests a second for SECONDS=60 (0: until interrupted)
+	@$(RUN) -m scripts.traffic
+
+retrieval: $(VENV)/run ## how often the local AI finds the right document first
+	@$(RUN) -m scripts.retrieval
+
+test: $(VENV)/dev ## everything that this machine can run, and what it could not and why
+	@$(RUN) -m scripts.test
+
+check: $(VENV)/dev ## formatting, types, configuration and dashboards, without starting anything
+	@$(RUN) -m scripts.check
+
+format: $(VENV)/dev ## formats the Python code
+	@$(VENV)/bin/ruff format -q . && $(VENV)/bin/ruff check -q --fix .
+
+dashboards: $(VENV)/run ## writes grafana/dashboards/*.json from monitoring/dashboards/
+	@$(RUN) -m monitoring.dashboards
+
+fuzz: $(VENV)/dev ## malformed requests and uploads: COUNT=100000
+	@$(RUN) -m scripts.fuzz
+
+bench: $(VENV)/dev ## what the stack costs: start, memory, processor, /metrics
+	@$(RUN) -m scripts.bench
+
+lock: $(VENV)/dev ## pins the packages of pyproject.toml with hashes
+	@for target in "backend/pyproject.toml -o backend/requirements.txt" \
+	  "-c backend/requirements.txt backend/pyproject.toml pyproject.toml -o requirements.txt" \
+	  "-c requirements.txt backend/pyproject.toml pyproject.toml --group pyproject.toml:dev -o requirements-dev.txt"; do \
+	  $(VENV)/bin/uv pip compile -q $(UPGRADE) --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	    --custom-compile-command "make lock" $$target || exit 1; done
+
+upgrade-packages: ## the same with the newest versions
+	@$(MAKE) lock UPGRADE=--upgrade
+
+# The environment, made anew when a pinned package changes: `run` to use Specola, `dev` to work on it.
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Specola needs Python 3.11 or newer, this is " + sys.version)'
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/run: requirements.txt $(VENV)/bin/python
+	@echo "installing what it takes to run (once)"
+	@$(RUN) -m pip install -q --disable-pip-version-check --require-hashes -r requirements.txt
+	@touch $@
+
+$(VENV)/dev: requirements-dev.txt $(VENV)/run
+	@echo "installing what it takes to work on it (once)"
+	@$(RUN) -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,127 @@
+"""Sessions and their messages."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Body, Response
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, Field, StringConstraints
+
+from app.api.dependencies import ServicesDep, UserDep
+from app.core.errors import ProblemError, problem_body
+from app.core.logging_config import current_request_id, logger
+from app.services.ai.base import AIError
+from app.services.chat import Answer, ChatService
+from app.stores.documents import StoreUnavailable
+
+router = APIRouter(prefix="/chat/sessions", tags=["chat"])
+
+
+class Session(BaseModel):
+    """An open session."""
+
+    session_id: str
+    created_at: float = Field(description="Unix seconds")
+
+
+class Question(BaseModel):
+    """What a person asks."""
+
+    content: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)] = Field(
+        description="At most MAX_QUESTION_CHARS characters", examples=["How do I add a metric?"]
+    )
+    stream: bool = Field(False, description="Answer with server-sent events: sources, token …, done")
+
+
+class Source(BaseModel):
+    """A document that the answer was made from."""
+
+    document_id: str
+    filename: str
+    title: str
+    score: float = Field(description="Cosine of question and passage, at most 1")
+    excerpt: str
+
+
+class Tokens(BaseModel):
+    """As the provider counts them."""
+
+    input: int
+    output: int
+
+
+class ChatAnswer(BaseModel):
+    """An answer with its sources."""
+
+    message_id: str = Field(description="Rate it by this with POST /api/v1/feedback")
+    session_id: str
+    answer: str
+    sources: list[Source]
+    model: str
+    tokens: Tokens
+    request_id: str = Field(description="Find the request's logs and trace by it")
+
+
+@router.post("", status_code=201)
+async def open_session(services: ServicesDep, user: UserDep) -> Session:
+    """Opens a session."""
+    session = await services.chat.open_session(user)
+    return Session(session_id=session["id"], created_at=session["created_at"])
+
+
+@router.delete("/{session_id}", status_code=204)
+async def close_session(services: ServicesDep, session_id: UUID) -> Response:
+    """Closes a session."""
+    await services.chat.close_session(str(session_id))
+    return Response(status_code=204)
+
+
+@router.post(
+    "/{session_id}/messages",
+    response_model=ChatAnswer,
+    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+)
+async def ask(services: ServicesDep, user: UserDep, session_id: UUID, question: Annotated[Question, Body()]) -> Any:
+    """Answers a question from the indexed documents."""
+    limit = services.settings.max_question_chars
+    if len(question.content) > limit:
+        raise ProblemError(422, f"The question has {len(question.content)} characters; at most {limit} are taken.")
+    answer = await services.chat.ask(str(session_id), question.content, user)
+    if question.stream:
+        return StreamingResponse(_events(services.chat, answer), media_type="text/event-stream")
+    async for _ in services.chat.tokens(answer):
+        pass
+    return ChatAnswer(
+        message_id=answer.message_id,
+        session_id=answer.session_id,
+        answer=answer.text,
+        sources=[Source.model_validate(source) for source in answer.retrieval.sources],
+        model=services.chat.model,
+        tokens=Tokens(input=answer.usage.input_tokens, output=answer.usage.output_tokens),
+        request_id=current_request_id(),
+    )
+
+
+def _event(name: str, data: Any) -> bytes:
+    return f"event: {name}\ndata: {json.dumps(data)}\n\n".encode()
+
+
+async def _events(chat: ChatService, answer: Answer) -> AsyncIterator[bytes]:
+    """The answer as server-sent events. What fails after the start is an `error` event, for the status is gone."""
+    yield _event("sources", answer.retrieval.sources)
+    try:
+        async for text in chat.tokens(answer):
+            yield _event("token", {"text": text})
+    except (AIError, StoreUnavailable) as error:
+        logger.error("stream broke off", reason=str(error))
+        yield _event("error", problem_body(503, f"The answer broke off: {error}"))
+        return
+    done = {
+        "message_id": answer.message_id,
+        "model": chat.model,
+        "tokens": {"input": answer.usage.input_tokens, "output": answer.usage.output_tokens},
+        "request_id": current_request_id(),
+    }
+    yield _event("done", done)

@@ -1,0 +1,52 @@
+"""Uploads."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, File, Response, UploadFile
+from pydantic import BaseModel, Field
+
+from app.api.dependencies import ServicesDep
+from app.core.errors import ProblemError
+from app.services.extraction import Format, RejectedDocument, UnsupportedFormat, detect_format, validate_safely
+
+router = APIRouter(prefix="/documents", tags=["documents"])
+
+
+class UploadAccepted(BaseModel):
+    """The upload is kept; its job can be followed."""
+
+    document_id: str = Field(examples=["0b2d2c3e-8f0e-5d0e-9a53-2f3c1d6a7b10"])
+    job_id: str = Field(examples=["5f1c5b0e-2a57-4a0b-8a44-7f4b8b1f4a11"])
+    status: str = Field(examples=["queued"])
+    filename: str = Field(examples=["handbook.md"])
+    format: Format = Field(examples=["markdown"])
+    bytes: int = Field(description="Size of the upload", examples=[18234])
+
+
+@router.post("", status_code=202)
+async def upload(
+    services: ServicesDep,
+    response: Response,
+    file: Annotated[UploadFile, File(description="Text, Markdown, HTML, CSV, JSON or PDF")],
+) -> UploadAccepted:
+    """Accepts a document and indexes it in the background."""
+    filename = (file.filename or "unnamed").replace("\\", "/").rsplit("/", 1)[-1][:200] or "unnamed"
+    try:
+        file_format = detect_format(filename, file.content_type)
+    except UnsupportedFormat as error:
+        raise ProblemError(415, str(error)) from None
+    content = await file.read()
+    try:
+        await validate_safely(content, file_format, services.limits)
+    except RejectedDocument as error:
+        raise ProblemError(422, str(error)) from None
+    job = await services.indexing.accept(filename, file_format, content)
+    response.headers["Location"] = f"/api/v1/indexing/jobs/{job['id']}"
+    return UploadAccepted(
+        document_id=job["document_id"],
+        job_id=job["id"],
+        status=job["status"],
+        filename=filename,
+        format=file_format,
+        bytes=len(content),
+    )

@@ -1,0 +1,37 @@
+"""Ratings of answers."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from app.api.dependencies import ServicesDep
+from app.core.errors import ProblemError
+
+router = APIRouter(prefix="/feedback", tags=["chat"])
+
+
+class Rating(BaseModel):
+    """How good an answer was."""
+
+    message_id: UUID = Field(description="The answer's message_id")
+    score: Annotated[int, Field(ge=1, le=5, description="1 = useless, 5 = just right", examples=[4])]
+    comment: str | None = Field(None, description="At most MAX_COMMENT_CHARS characters")
+
+
+class Rated(BaseModel):
+    """The rating that now holds."""
+
+    message_id: str
+    score: int
+
+
+@router.post("", status_code=201)
+async def rate(services: ServicesDep, rating: Rating) -> Rated:
+    """Rates an answer; a second rating of the same one replaces the first."""
+    limit = services.settings.max_comment_chars
+    if rating.comment and len(rating.comment) > limit:
+        raise ProblemError(422, f"The comment has {len(rating.comment)} characters; at most {limit} are taken.")
+    await services.satisfaction.rate(str(rating.message_id), rating.score, rating.comment)
+    return Rated(message_id=str(rating.message_id), score=rating.score)

@@ -1,0 +1,93 @@
+"""Errors as `application/problem+json` (RFC 9457), each with the request's id."""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from app.core.logging_config import current_request_id
+
+
+class Problem(BaseModel):
+    """What every error answer looks like."""
+
+    type: str = Field("about:blank", description="RFC 9457's type")
+    title: str = Field(description="The status in words", examples=["Not Found"])
+    status: int = Field(description="The HTTP status", examples=[404])
+    detail: str = Field(description="What was wrong, where, and what to do", examples=["No session has this id."])
+    request_id: str = Field(description="Find the request's logs and trace by it")
+    errors: list[dict[str, Any]] | None = Field(None, description="One entry a wrong field")
+
+
+class ProblemError(HTTPException):
+    """An error that a handler answers with on purpose. `retry_after` is in seconds."""
+
+    def __init__(self, status: int, detail: str, retry_after: float | None = None) -> None:
+        headers = {"Retry-After": str(max(1, round(retry_after)))} if retry_after is not None else None
+        super().__init__(status, detail, headers)
+
+
+def problem_body(status: int, detail: str, errors: Sequence[Mapping[str, Any]] | None = None) -> dict[str, Any]:
+    """The body of an error answer."""
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "request_id": current_request_id(),
+    }
+    if errors:
+        body["errors"] = errors
+    return body
+
+
+class ProblemResponse(JSONResponse):
+    """A response of type `application/problem+json`."""
+
+    media_type = "application/problem+json"
+
+
+def problem(
+    status: int,
+    detail: str,
+    errors: Sequence[Mapping[str, Any]] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> ProblemResponse:
+    """An error answer."""
+    return ProblemResponse(problem_body(status, detail, errors), status_code=status, headers=headers)
+
+
+async def _on_http_exception(_: Request, error: Exception) -> ProblemResponse:
+    assert isinstance(error, HTTPException)
+    return problem(error.status_code, str(error.detail), headers=error.headers)
+
+
+async def _on_validation_error(_: Request, error: Exception) -> ProblemResponse:
+    assert isinstance(error, RequestValidationError)
+    # The input itself is left out: it may hold what must not be repeated, or what cannot be written as JSON.
+    errors = [
+        {"where": ".".join(str(part) for part in item["loc"])[:200], "what": item["msg"], "kind": item["type"]}
+        for item in error.errors()[:20]
+    ]
+    return problem(422, "The request is not valid: see errors, where each entry names a field.", errors)
+
+
+#: For the OpenAPI document: every answer of 4xx and 5xx has this shape.
+PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
+    status: {
+        "description": HTTPStatus(status).phrase,
+        "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+    for status in (400, 404, 405, 413, 415, 422, 429, 500, 503)
+}
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Answers every expected error as a problem. Unexpected ones are the middleware's."""
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(RequestValidationError, _on_validation_error)

@@ -1,0 +1,164 @@
+"""One pure ASGI middleware for all that every request needs: its id, its metrics, its access line, its last resort.
+
+It is the outermost of ours and sees the real method, route template and status of whatever happens inside, streams and
+exceptions included.
+"""
+
+import re
+import time
+import uuid
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.core.config import Settings
+from app.core.errors import problem
+from app.core.faults import board
+from app.core.logging_config import RequestContext, emit, hash_user, logger
+from app.core.routing import EndpointNames
+from app.services.metrics_service import metrics
+
+#: Anything else that claims to be a method is `_OTHER`, as OpenTelemetry's HTTP conventions have it.
+METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY"))
+#: nginx's number for a client that went away before its answer was complete.
+CLIENT_CLOSED_REQUEST = 499
+#: Asked so often and so alike that a line for each would bury the others.
+QUIET_ENDPOINTS = frozenset(("/metrics", "/health", "/health/live", "/health/ready"))
+#: What faults and the shedding of load leave alone: the way to see what happens, and to end it.
+ALWAYS_SERVED = ("/metrics", "/health", "/internal/")
+
+_well_formed = re.compile(rb"[A-Za-z0-9._-]{1,128}").fullmatch
+
+
+def _request_id(headers: dict[bytes, bytes]) -> str:
+    given = headers.get(b"x-request-id", b"")
+    return given.decode("ascii") if _well_formed(given) else uuid.uuid4().hex
+
+
+class ObservabilityMiddleware:
+    """Serves each request inside its `RequestContext`, counts and times it, and writes its access line."""
+
+    def __init__(self, app: ASGIApp, names: EndpointNames, settings: Settings) -> None:
+        self.app, self._names, self._settings = app, names, settings
+        self._in_progress = 0
+        metrics.http_requests_in_progress.set_function(lambda: self._in_progress)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        user = headers.get(b"x-user-id", b"")[:128].decode("utf-8", "replace")
+        scope.setdefault("state", {})["user_id"] = user_id = hash_user(user, self._settings) if user else None
+        request_id = _request_id(headers)
+        with RequestContext(request_id, user_id):
+            exchange = _Exchange(scope, receive, send, request_id)
+            self._in_progress += 1
+            try:
+                await self._serve(exchange)
+            finally:
+                self._in_progress -= 1
+                self._record(exchange)
+
+    async def _serve(self, exchange: "_Exchange") -> None:
+        scope = exchange.scope
+        try:
+            if not scope["path"].startswith(ALWAYS_SERVED):
+                if self._in_progress > self._settings.max_concurrent_requests:
+                    detail = f"More than {self._settings.max_concurrent_requests} requests at once; try again."
+                    await problem(503, detail, headers={"Retry-After": "1"})(scope, exchange.receive, exchange.send)
+                    return
+                await board.delay("http_latency")
+                board.fail("http_errors")
+            await self.app(scope, exchange.receive, exchange.send)
+        except Exception as error:
+            # The last resort: what no handler expected. The client learns the id, the line has the rest.
+            exchange.failed = True
+            if exchange.client_gone:
+                return
+            logger.error("request failed", exc_info=error)
+            if exchange.status is None:
+                detail = "Something broke on our side; its cause is in the logs under this request id."
+                await problem(500, detail)(scope, exchange.receive, exchange.send)
+            # Else the answer had begun: it stays unfinished, which the server turns into a cut connection.
+
+    def _record(self, exchange: "_Exchange") -> None:
+        duration = time.perf_counter() - exchange.start
+        endpoint, method = self._names.name(exchange.scope), exchange.scope["method"]
+        method = method if method in METHODS else "_OTHER"
+        status = exchange.final_status()
+        metrics.track_http_request(method, endpoint, status, duration, exchange.response_start)
+        if endpoint not in QUIET_ENDPOINTS:
+            level = "error" if status >= 500 else "info"
+            fields = {
+                "method": method,
+                "endpoint": endpoint,
+                "status": status,
+                "duration_seconds": round(duration, 6),
+                "bytes": exchange.sent_bytes,
+            }
+            emit(level, "access", "request", fields)
+
+
+class _Exchange:
+    """What one request turned out to be."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+        self.scope, self._receive, self._send = scope, receive, send
+        self._id_header = (b"x-request-id", request_id.encode("ascii"))
+        self.start = time.perf_counter()
+        self.response_start: float | None = None
+        self.status: int | None = None
+        self.sent_bytes = 0
+        self.complete = self.client_gone = self.failed = self._body_read = False
+
+    async def receive(self) -> Message:
+        return self._noted(await self._receive())
+
+    def _noted(self, message: Message) -> Message:
+        if message["type"] == "http.disconnect":
+            self.client_gone = self.client_gone or not self.complete
+        elif not message.get("more_body", False):
+            self._body_read = True
+        return message
+
+    def _look_for_disconnect(self) -> None:
+        """Notices a client that left while its answer was made, which a handler that never reads cannot know.
+
+        The server's `receive` is asked whether it would answer at once: one step of its coroutine, then it is closed.
+        Only after the whole body was read, so that nothing of it is taken away from anyone.
+        """
+        if self._body_read and not self.client_gone:
+            waiting = self._receive()
+            try:
+                waiting.send(None)  # type: ignore[attr-defined]
+            except StopIteration as answer:
+                self._noted(answer.value)
+            else:
+                waiting.close()  # type: ignore[attr-defined]
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._look_for_disconnect()
+            self.status = message["status"]
+            self.response_start = time.perf_counter() - self.start
+            headers: list[Any] = list(message.get("headers", ()))
+            headers.append(self._id_header)
+            message = {**message, "headers": headers}
+        elif message["type"] == "http.response.body":
+            self.sent_bytes += len(message.get("body", b""))
+            if not message.get("more_body", False):
+                self.complete = True
+        try:
+            await self._send(message)
+        except OSError:
+            self.client_gone = True
+            raise
+
+    def final_status(self) -> int:
+        """What is counted: a client that left is 499 and no success; an answer that broke off is a 500."""
+        if self.client_gone:
+            return CLIENT_CLOSED_REQUEST
+        if self.status is None or (self.failed and not self.complete):
+            return 500
+        return self.status
