@@ -22,6 +22,7 @@ from pydantic import BaseModel, Field
 
 from app import __version__
 from app.api import metrics as metrics_api
+from app.core.body_limit import BodyLimitMiddleware
 from app.core.config import Settings, get_settings
 from app.core.errors import ProblemError, install_error_handlers
 from app.core.logging_config import close_logging, configure_logging, logger
@@ -32,6 +33,14 @@ SEVERITIES = ("critical", "warning", "info", "none")
 STATUSES = ("firing", "resolved")
 #: The last alerts are kept for GET /alerts.
 KEPT_ALERTS = 500
+#: Of one notification, which may hold thousands of alerts.
+MAX_NOTIFICATION_BYTES = 5_000_000
+
+alerts_received = Counter("alerts_received_total", "Alerts delivered to the inbox", ["severity", "status"])
+last_watchdog = Gauge("watchdog_last_received_timestamp_seconds", "When the Watchdog last arrived (Unix time)")
+for _severity in SEVERITIES:
+    for _status in STATUSES:
+        alerts_received.labels(_severity, _status)  # so that rules see 0 and not nothing
 
 
 class Alert(BaseModel):
@@ -61,12 +70,7 @@ class Inbox:
         self.last_watchdog = time.time()  # the first one gets as long as every other
         self._timeout = watchdog_timeout
         self._silent = False
-        self._received = Counter("alerts_received_total", "Alerts delivered to the inbox", ["severity", "status"])
-        self._last = Gauge("watchdog_last_received_timestamp_seconds", "When the Watchdog last arrived (Unix time)")
-        self._last.set_function(lambda: self.last_watchdog)
-        for severity in SEVERITIES:
-            for status in STATUSES:
-                self._received.labels(severity, status)
+        last_watchdog.set_function(lambda: self.last_watchdog)
 
     def take(self, notification: Notification) -> None:
         """Counts and writes each alert of a notification."""
@@ -74,7 +78,7 @@ class Inbox:
             severity = alert.labels.get("severity", "none")
             known = severity if severity in SEVERITIES else "none"
             status = alert.status if alert.status in STATUSES else "firing"
-            self._received.labels(known, status).inc()
+            alerts_received.labels(known, status).inc()
             if alert.labels.get("alertname") == "Watchdog":
                 self.last_watchdog = time.time()
                 continue  # its absence is the message, not its presence
@@ -117,7 +121,7 @@ def create_inbox(settings: Settings | None = None) -> FastAPI:
         yield
         watcher.cancel()
 
-    app = FastAPI(title="Specola alert-inbox", version=__version__, lifespan=lifespan, max_body_size=5_000_000)
+    app = FastAPI(title="Specola alert-inbox", version=__version__, lifespan=lifespan)
     app.include_router(metrics_api.router)
 
     @app.post("/alerts", status_code=204)
@@ -142,7 +146,10 @@ def create_inbox(settings: Settings | None = None) -> FastAPI:
         page = settings.runbooks_dir / f"{alertname}.md"
         if not re.fullmatch(r"[A-Za-z0-9]{1,100}", alertname) or not page.is_file():
             raise ProblemError(404, "No runbook has this name; GET /runbooks lists them.")
-        return _page(alertname, MarkdownIt().enable("table").render(page.read_text(encoding="utf-8")))
+        return _page(
+            alertname,
+            MarkdownIt("commonmark", {"html": False}).enable("table").render(page.read_text(encoding="utf-8")),
+        )
 
     @app.get("/runbooks", response_class=HTMLResponse)
     async def runbooks(_: Request) -> str:
@@ -152,6 +159,7 @@ def create_inbox(settings: Settings | None = None) -> FastAPI:
         return _page("Runbooks", f"<h1>Runbooks</h1><ul>{items}</ul>")
 
     install_error_handlers(app)
+    app.add_middleware(BodyLimitMiddleware, default=MAX_NOTIFICATION_BYTES)
     app.add_middleware(ObservabilityMiddleware, names=EndpointNames(app.routes), settings=settings)
     return app
 

@@ -11,6 +11,7 @@ from fastapi import APIRouter, FastAPI, Request
 from app import __version__
 from app.api import chat, documents, experience, faults, feedback, health, indexing, metrics, page
 from app.api.dependencies import Services
+from app.core.body_limit import BodyLimitMiddleware
 from app.core.config import Settings, get_settings
 from app.core.errors import PROBLEM_RESPONSES, Problem, ProblemResponse, install_error_handlers, problem
 from app.core.faults import FAULT_NAMES, board
@@ -32,6 +33,8 @@ from app.services.satisfaction import SatisfactionService
 from app.stores.documents import StoreUnavailable
 from app.stores.factory import build_document_store, build_vector_store
 
+#: A form's own bytes, which come on top of the file's.
+FORM_BYTES = 10_000
 #: What the code asks of the document store: (operation, collection). Their metrics exist from the start.
 DATABASE_OPERATIONS = (
     ("ping", "none"),
@@ -52,14 +55,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version=__version__,
         description="A small RAG chat service, instrumented throughout.",
         lifespan=lambda app: _lifespan(app, settings),
-        max_body_size=settings.max_upload_bytes + 10_000,  # a form's own bytes come on top of the file's
         responses=PROBLEM_RESPONSES,
         telemetry={"tracing": False, "metrics": False, "logs": False},  # the middleware does all three
     )
     api = APIRouter(prefix="/api/v1")
-    api.include_router(documents.router)
-    for module in (indexing, chat, feedback, experience):
-        api.include_router(module.router, max_body_size=settings.max_json_bytes)
+    for module in (documents, indexing, chat, feedback, experience):
+        api.include_router(module.router)
     app.include_router(api)
     app.include_router(health.router)
     app.include_router(metrics.router)
@@ -70,6 +71,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     install_error_handlers(app)
     for error in (StoreUnavailable, AIError, ExtractionUnavailable):
         app.add_exception_handler(error, _on_unavailable)
+    uploads = {"/api/v1/documents": settings.max_upload_bytes + FORM_BYTES}
+    app.add_middleware(BodyLimitMiddleware, default=settings.max_json_bytes, by_path=uploads)
     app.add_middleware(ObservabilityMiddleware, names=EndpointNames(app.routes), settings=settings)
     _describe_problems(app)
     return app
@@ -139,6 +142,7 @@ async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         stack.push_async_callback(vectors.close)
         await vectors.start()
         sampler = Sampler(settings.sample_seconds, chat_service, indexing_service, satisfaction, health_service)
+        await sampler.sample()  # so that the first scrape is a true one
         work: list[Coroutine[Any, Any, None]] = [sampler.run(), sampler.watch_lag()]
         work += [indexing_service.run() for _ in range(settings.indexing_workers)]
         if settings.faults_enabled:

@@ -113,12 +113,7 @@ def configure_logging(settings: Settings | None = None) -> None:
         "environment": settings.environment,
     }
     level = logging.getLevelNamesMapping()[settings.log_level]
-    structlog.configure(
-        processors=[structlog.processors.add_log_level, _add_logger_name, _exception_frames, _emit_event],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=lambda name="portal_app": name,
-        cache_logger_on_first_use=False,
-    )
+    _configure_structlog(level)
     root = logging.getLogger()
     root.handlers[:] = [_StandardHandler()]
     root.setLevel(level)
@@ -129,6 +124,18 @@ def configure_logging(settings: Settings | None = None) -> None:
         own = logging.getLogger(name)
         own.handlers[:], own.propagate = [], True
     logging.getLogger("uvicorn.access").propagate = False  # the middleware's access line has more in it
+
+
+def _configure_structlog(level: int) -> None:
+    structlog.configure(
+        processors=[structlog.processors.add_log_level, _add_logger_name, _exception_frames, _emit_event],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=lambda name="portal_app": name,
+        cache_logger_on_first_use=False,  # a module's logger follows the level that is set later
+    )
+
+
+_configure_structlog(logging.INFO)  # a line is JSON from the first one on, whoever writes it
 
 
 def close_logging() -> None:

@@ -52,7 +52,8 @@ class ObservabilityMiddleware:
         scope.setdefault("state", {})["user_id"] = user_id = hash_user(user, self._settings) if user else None
         request_id = _request_id(headers)
         with RequestContext(request_id, user_id):
-            exchange = _Exchange(scope, receive, send, request_id)
+            without_body = not (b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0")
+            exchange = _Exchange(scope, receive, send, request_id, without_body)
             self._in_progress += 1
             try:
                 await self._serve(exchange)
@@ -103,14 +104,15 @@ class ObservabilityMiddleware:
 class _Exchange:
     """What one request turned out to be."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, request_id: str, without_body: bool) -> None:
         self.scope, self._receive, self._send = scope, receive, send
         self._id_header = (b"x-request-id", request_id.encode("ascii"))
         self.start = time.perf_counter()
         self.response_start: float | None = None
         self.status: int | None = None
         self.sent_bytes = 0
-        self.complete = self.client_gone = self.failed = self._body_read = False
+        self.complete = self.client_gone = self.failed = False
+        self._body_read = without_body
 
     async def receive(self) -> Message:
         return self._noted(await self._receive())
@@ -128,7 +130,7 @@ class _Exchange:
         The server's `receive` is asked whether it would answer at once: one step of its coroutine, then it is closed.
         Only after the whole body was read, so that nothing of it is taken away from anyone.
         """
-        if self._body_read and not self.client_gone:
+        for _ in range(2 if self._body_read else 0):  # an empty body, which nobody read, may come first
             waiting = self._receive()
             try:
                 waiting.send(None)  # type: ignore[attr-defined]
@@ -136,6 +138,7 @@ class _Exchange:
                 self._noted(answer.value)
             else:
                 waiting.close()  # type: ignore[attr-defined]
+                break
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":

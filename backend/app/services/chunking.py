@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Iterator
+from operator import itemgetter
 
-from app.services.extraction.model import Extracted, RejectedDocument
+from app.services.extraction.model import Extracted, RejectedDocument, Section
 from app.stores.vectors import Piece
 
 #: Of one document: what 2,000,000 characters give at the sizes below, doubled for texts of many headings.
@@ -29,12 +30,11 @@ def chunk(extracted: Extracted, max_chars: int = 800, overlap: int = 100) -> lis
     if not 0 <= overlap * 2 < max_chars:
         raise ValueError(f"overlap must be from 0 to less than half of max_chars ({max_chars}), not {overlap}")
     sections = [part for part in extracted.sections if part.text]
-    texts = ((part.heading, text) for part in sections for text in _pack(part.text, max_chars, overlap))
-    if not sections:
-        # A document of headings alone (a table of contents) is still worth finding.
-        texts = (("", text) for text in _pack(extracted.text, max_chars, overlap))
+    # A document of headings alone (a table of contents) is still worth finding.
+    sections = sections or [Section("", extracted.text)]
+    packed = ((part.heading, text.strip()) for part in sections for text in _pack(part.text, max_chars, overlap))
     pieces: list[Piece] = []
-    for heading, text in texts:
+    for heading, text in filter(itemgetter(1), packed):
         if len(pieces) == MAX_PIECES:
             raise RejectedDocument(
                 "too_long",
@@ -48,7 +48,7 @@ def chunk(extracted: Extracted, max_chars: int = 800, overlap: int = 100) -> lis
 def _pack(text: str, max_chars: int, overlap: int) -> Iterator[str]:
     """Fill pieces with as many parts as fit, each piece after the first beginning with the end of the last."""
     piece = ""
-    for joint, part in _parts(text.strip(), max_chars, 0):
+    for joint, part in _parts(text, max_chars, 0):
         if not piece:
             piece = part
         elif len(piece) + len(joint) + len(part) <= max_chars:

@@ -1,6 +1,6 @@
 """What every AI provider offers, and the words in which it fails."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -33,6 +33,11 @@ class AIError(Exception):
     def transient(self) -> bool:
         """Whether the same call may succeed a moment later, so that a retry makes sense."""
         return self.reason in ("timeout", "rate_limited", "server_error", "connection")
+
+    @property
+    def worth_waiting(self) -> bool:
+        """Whether the provider is away rather than unwilling, so that background work should wait for it."""
+        return self.transient or self.reason == "circuit_open"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +110,11 @@ class AIProvider(Protocol):
         """Vectors of these texts."""
         ...
 
-    def stream(self, prompt: Prompt) -> AsyncIterator[Chunk]:
-        """The answer, piece by piece. Every answer is streamed; who wants it whole collects it."""
+    def stream(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
+        """The answer, piece by piece. Every answer is streamed; who wants it whole collects it.
+
+        Who stops early closes it (`aclosing`), which ends the provider's work too.
+        """
         ...
 
     async def check(self) -> None:

@@ -1,0 +1,58 @@
+"""Which of the formats a file is, by its name first and its content type second."""
+
+from pathlib import PurePosixPath
+from typing import Literal, get_args
+
+from app.services.extraction.cleaning import one_line
+from app.services.extraction.model import UnsupportedFormat
+
+Format = Literal["text", "markdown", "html", "csv", "json", "pdf"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+
+EXTENSIONS: dict[str, Format] = {
+    ".txt": "text",
+    ".md": "markdown",
+    ".markdown": "markdown",
+    ".html": "html",
+    ".htm": "html",
+    ".csv": "csv",
+    ".json": "json",
+    ".pdf": "pdf",
+}
+CONTENT_TYPES: dict[str, Format] = {
+    "text/plain": "text",
+    "text/markdown": "markdown",
+    "text/x-markdown": "markdown",
+    "text/html": "html",
+    "application/xhtml+xml": "html",
+    "text/csv": "csv",
+    "application/json": "json",
+    "application/pdf": "pdf",
+}
+
+
+def detect_format(filename: str | None, content_type: str | None) -> Format:
+    """Return the file's format; raises `UnsupportedFormat`.
+
+    The extension counts first, since browsers and scripts send all kinds of types for the same file; the
+    declared type decides for a name without a known extension (`README`, `notes.rst` as text/plain).
+    """
+    suffix = _suffix(filename or "")
+    declared = (content_type or "").partition(";")[0].strip().lower()
+    found = EXTENSIONS.get(suffix) or CONTENT_TYPES.get(declared)
+    if found is None:
+        raise UnsupportedFormat(
+            f"A file with {_named('the extension', suffix)} and {_named('the content type', declared)} "
+            f"is not read here. Accepted are {', '.join(EXTENSIONS)} and, for other names, "
+            f"{', '.join(CONTENT_TYPES)}."
+        )
+    return found
+
+
+def _suffix(filename: str) -> str:
+    # A client's path may be of either family, and a name of spaces and dots has no suffix.
+    return PurePosixPath(filename.replace("\\", "/").strip()).suffix.strip().lower()
+
+
+def _named(what: str, value: str) -> str:
+    return f'{what} "{one_line(value, 40)}"' if value else f"no {what.removeprefix('the ')}"

@@ -1,0 +1,44 @@
+"""What has to be known of qdrant-client beyond its calls: how it fails, and how its local mode writes."""
+
+import pickle
+import sqlite3
+import warnings
+from contextlib import closing
+from pathlib import Path
+
+from qdrant_client.common.client_exceptions import QdrantException
+from qdrant_client.http.exceptions import ApiException, ResponseHandlingException, UnexpectedResponse
+
+FAILURES: tuple[type[Exception], ...] = (ApiException, QdrantException, sqlite3.Error, OSError)
+"""How a call fails, on a server or embedded."""
+
+OPENING_FAILURES = (*FAILURES, RuntimeError, ValueError, LookupError, EOFError, pickle.UnpicklingError)
+"""How opening fails: a folder that is in use or damaged says so by these too."""
+
+LOCAL_LIMIT = 20_000
+"""Points up to which qdrant-client recommends its local mode (`AsyncQdrantLocal.LARGE_DATA_THRESHOLD`)."""
+
+
+def hush() -> None:
+    """Keeps from users a warning that is meant for programmers; the store says the same in their words."""
+    warnings.filterwarnings("ignore", message="Local mode is not recommended", category=UserWarning)
+
+
+def use_wal(folder: Path) -> None:
+    """Lets the embedded store commit with one flush of the disk in place of about four.
+
+    Local mode commits each point by itself: measured, 64 took 0.1 s to 0.3 s with a write-ahead log and 0.8 s to
+    1.0 s without. The mode is a property of the file, so it can be set from here; it is as durable.
+    """
+    for file in folder.glob("collection/*/storage.sqlite"):
+        with closing(sqlite3.connect(file)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+
+
+def reason_of(error: Exception) -> str:
+    """A failure in words that quote no text of a document: a server's answer may."""
+    if isinstance(error, UnexpectedResponse):
+        return f"HTTP {error.status_code} {error.reason_phrase}"
+    if isinstance(error, ResponseHandlingException):
+        return f"{type(error.source).__name__} {error.source}".strip()
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,179 @@
+"""`make up` and its companions: containers where a Docker Engine answers, local processes where none runs.
+
+Uses the standard library alone, so that with an engine nothing has to be installed first. COMPOSE names another compose
+command ("podman compose"), LOCAL=1 chooses processes, TRAFFIC=0 leaves the load out.
+"""
+
+import os
+import shlex
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parent.parent
+PYTHON = PROJECT / ".venv" / "bin" / "python"
+#: What a person opens: name, the variable that moves its port, its port, and what is there.
+ADDRESSES = (
+    ("Grafana", "PORT_GRAFANA", 3000, "dashboards, logs, traces"),
+    ("Backend", "PORT_BACKEND", 8000, "the page to try it; its API is at /docs"),
+    ("Prometheus", "PORT_PROMETHEUS", 9090, "metrics, rules, targets"),
+    ("Alertmanager", "PORT_ALERTMANAGER", 9093, "alerts and silences"),
+    ("alert-inbox", "PORT_ALERT_INBOX", 8001, "delivered alerts at /alerts, runbooks at /runbooks"),
+)
+
+
+def port(variable: str, default: int) -> int:
+    """A published port, as the environment or .env says."""
+    return int(setting(variable) or default)
+
+
+def setting(variable: str) -> str:
+    """A variable of the environment, or else of .env."""
+    if variable in os.environ:
+        return os.environ[variable]
+    dotenv = PROJECT / ".env"
+    lines = dotenv.read_text(encoding="utf-8").splitlines() if dotenv.is_file() else []
+    values = dict(line.split("=", 1) for line in lines if "=" in line and not line.lstrip().startswith("#"))
+    return values.get(variable, "").strip().strip("\"'")
+
+
+def compose_command() -> list[str]:
+    """The compose command in use."""
+    return shlex.split(setting("COMPOSE") or "docker compose")
+
+
+def engine_problem() -> str | None:
+    """None when containers can be used; else why not."""
+    if setting("LOCAL") == "1":
+        return "LOCAL=1 chooses processes"
+    program = compose_command()[0]
+    try:
+        answer = subprocess.run([program, "info"], capture_output=True, text=True, timeout=30, check=False)
+    except FileNotFoundError:
+        return f"no program {program} here"
+    except subprocess.TimeoutExpired:
+        return f"{program} does not answer"
+    if answer.returncode == 0:
+        return None
+    if "permission denied" in answer.stderr.lower():
+        sys.exit(
+            f"A {program} engine runs, but this user may not use it. Either join its group (sudo usermod -aG {program} "
+            "$USER, then log in anew), or run `LOCAL=1 make up` for local processes instead of containers."
+        )
+    return f"no {program} engine answers"
+
+
+def compose(*arguments: str) -> int:
+    """Runs the compose command in the project; its own progress is shown."""
+    return subprocess.run([*compose_command(), *arguments], cwd=PROJECT, check=False).returncode
+
+
+def local(command: str) -> int:
+    """Runs the local runner, in its own environment, which is made first if need be."""
+    made = subprocess.run(["make", "--no-print-directory", ".venv/run"], cwd=PROJECT, check=False).returncode
+    return made or subprocess.run([PYTHON, "-m", "scripts.local", command], cwd=PROJECT, check=False).returncode
+
+
+def show_addresses() -> None:
+    """Where to look."""
+    print()
+    for name, variable, default, what in ADDRESSES:
+        address = f"http://localhost:{port(variable, default)}"
+        print(f"  {name:<13} {address:<24} {what}")
+    print("\n  make status | make traffic RATE=5 SECONDS=60 | make down")
+
+
+def compose_up() -> int:
+    """Brings the stack up and waits until every service is ready."""
+    start = time.monotonic()
+    profiles = [] if setting("TRAFFIC") == "0" else ["--profile", "demo"]
+    code = compose(*profiles, "up", "-d", "--build", "--wait")
+    if code:
+        compose("ps", "--all", "--format", "table {{.Service}}\t{{.State}}\t{{.Status}}")
+        print(
+            "\nNot everything came up: the services above that are not (healthy) say why in "
+            f"`{shlex.join(compose_command())} logs SERVICE`. A port in use is moved by its PORT_… variable "
+            "(.env.example).",
+            file=sys.stderr,
+        )
+        return code
+    print(f"\nSpecola is up after {time.monotonic() - start:.0f} s.")
+    show_addresses()
+    return 0
+
+
+def up() -> int:
+    """`make up`."""
+    problem = engine_problem()
+    if problem is None:
+        return compose_up()
+    print(f"Local processes instead of containers: {problem}.")
+    return local("up")
+
+
+def down() -> int:
+    """`make down`: whichever of the two runs."""
+    ended = local("down") if (PROJECT / ".run").is_dir() else 0
+    if engine_problem() is None:
+        return compose("--profile", "*", "down") or ended
+    return ended
+
+
+def clean() -> int:
+    """`make clean`: the data too, after asking."""
+    if setting("YES") != "1":
+        answer = input("This removes all data: documents, metrics, logs, traces, dashboards' changes. Type yes: ")
+        if answer.strip() != "yes":
+            print("Nothing was removed.")
+            return 1
+        os.environ["YES"] = "1"
+    removed = local("clean") if (PROJECT / ".run").is_dir() else 0
+    if engine_problem() is None:
+        return compose("--profile", "*", "down", "--volumes") or removed
+    return removed
+
+
+def status() -> int:
+    """`make status`."""
+    if engine_problem() is None:
+        return compose("--profile", "*", "ps", "--all", "--format", "table {{.Service}}\t{{.Status}}\t{{.Ports}}")
+    return local("status")
+
+
+def reload() -> int:
+    """`make reload`: has Prometheus and Alertmanager read their files again, and repeats what they object to."""
+    code = 0
+    for name, variable, default in (
+        ("Prometheus", "PORT_PROMETHEUS", 9090),
+        ("Alertmanager", "PORT_ALERTMANAGER", 9093),
+    ):
+        address = f"http://127.0.0.1:{port(variable, default)}/-/reload"
+        try:
+            with urllib.request.urlopen(urllib.request.Request(address, method="POST"), timeout=10):
+                print(f"{name} has read its files again")
+        except urllib.error.HTTPError as error:
+            print(f"{name} keeps its old configuration: {error.read().decode(errors='replace').strip()}")
+            code = 1
+        except OSError as error:
+            print(f"{name} does not answer at {address} ({error}): `make status` says whether it runs")
+            code = 1
+    return code
+
+
+COMMANDS = {"up": up, "down": down, "clean": clean, "status": status, "reload": reload}
+
+
+def main() -> int:
+    """Runs the command named on the command line, `up` if none is."""
+    name = sys.argv[1] if len(sys.argv) > 1 else "up"
+    if name not in COMMANDS:
+        print(f"unknown command {name!r}: one of {', '.join(COMMANDS)}", file=sys.stderr)
+        return 2
+    return COMMANDS[name]()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

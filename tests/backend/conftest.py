@@ -1,0 +1,111 @@
+"""What the backend's tests share: settings in a temporary folder, the app started, and a real server around it."""
+
+import asyncio
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from app.core.config import Settings
+from app.core.faults import board
+from app.main import create_app
+
+
+@pytest.fixture(autouse=True)
+def no_faults() -> Iterator[None]:
+    """No test inherits another one's faults."""
+    board.replace([])
+    yield
+    board.replace([])
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Embedded stores in a temporary folder, faults allowed."""
+    return make_settings(tmp_path)
+
+
+def make_settings(folder: Path, **changes: Any) -> Settings:
+    """Settings of a service whose every file is in this folder."""
+    values: dict[str, Any] = {
+        "log_dir": folder / "logs",
+        "sqlite_path": folder / "specola.sqlite",
+        "qdrant_path": folder / "qdrant",
+        "faults_enabled": True,
+        "sample_seconds": 0.2,
+        "health_cache_seconds": 0.0,
+    }
+    return Settings(**{**values, **changes})
+
+
+@contextlib.asynccontextmanager
+async def started(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of an app that was started in this process, without a network."""
+    app = create_app(settings)
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test", timeout=30) as client:
+            yield client
+
+
+@pytest.fixture
+async def client(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a started app."""
+    async with started(settings) as client:
+        yield client
+
+
+@contextlib.contextmanager
+def served(app: Any) -> Iterator[str]:
+    """The address of a real server that serves this app from a thread of its own."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2)
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])), daemon=True)
+        thread.start()
+        until(lambda: server.started, "the server starts")
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(timeout=10)
+
+
+def until(condition: Callable[[], Any], what: str, seconds: float = 10) -> Any:
+    """Waits for a condition, and gives its value."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"did not happen within {seconds:g} s: {what}")
+
+
+async def indexed(client: httpx.AsyncClient, name: str, content: bytes, kind: str = "text/plain") -> dict[str, Any]:
+    """Uploads a document and waits for its job to end."""
+    answer = await client.post("/api/v1/documents", files={"file": (name, content, kind)})
+    assert answer.status_code == 202, answer.text
+    for _ in range(200):
+        job: dict[str, Any] = (await client.get(answer.headers["location"])).json()
+        if job["status"] in ("completed", "failed"):
+            return job
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"not indexed within 10 s: {job}")
+
+
+def sample(text: str, name: str, **labels: str) -> float:
+    """One sample of an exposition; 0 when it is not there."""
+    from prometheus_client.parser import text_string_to_metric_families
+
+    for family in text_string_to_metric_families(text):
+        for one in family.samples:
+            if one.name == name and all(one.labels.get(key) == value for key, value in labels.items()):
+                return float(one.value)
+    return 0.0

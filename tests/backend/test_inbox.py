@@ -1,0 +1,120 @@
+"""alert-inbox: what arrives is written, counted and kept; runbooks are served; silence of the Watchdog is said."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from app import inbox
+from app.inbox import create_inbox
+from app.probe import answers
+from prometheus_client import REGISTRY
+
+from tests.backend.conftest import make_settings, served
+
+
+@pytest.fixture
+async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    (tmp_path / "Watchdog.md").write_text("# Watchdog\n\n| a | b |\n|---|---|\n| 1 | <b>2</b> |\n")
+    app = create_inbox(make_settings(tmp_path, runbooks_dir=tmp_path, watchdog_timeout_seconds=0.4))
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://test") as client,
+    ):
+        yield client
+
+
+def notification(name: str = "HighErrorRate", status: str = "firing", severity: str = "critical") -> dict[str, Any]:
+    alert = {
+        "status": status,
+        "labels": {"alertname": name, "severity": severity},
+        "annotations": {"summary": "too many errors"},
+        "startsAt": "2026-01-01T00:00:00Z",
+        "fingerprint": "abc",
+        "generatorURL": "http://prometheus",
+    }
+    return {"version": "4", "receiver": "alert-inbox", "status": status, "alerts": [alert], "groupKey": "x"}
+
+
+def received(severity: str, status: str) -> float:
+    return REGISTRY.get_sample_value("alerts_received_total", {"severity": severity, "status": status}) or 0
+
+
+def written(capsys: pytest.CaptureFixture[str], event: str) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines() if line.startswith("{")]
+    return [line for line in lines if line["event"].startswith(event)]
+
+
+async def test_an_alert_is_written_counted_and_kept(
+    client: httpx.AsyncClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = received("critical", "firing"), received("critical", "resolved")
+    assert (await client.post("/alerts", json=notification())).status_code == 204
+    assert (await client.post("/alerts", json=notification(status="resolved"))).status_code == 204
+    assert (received("critical", "firing"), received("critical", "resolved")) == (before[0] + 1, before[1] + 1)
+    kept = (await client.get("/alerts?alertname=HighErrorRate")).json()
+    assert [alert["status"] for alert in kept] == ["resolved", "firing"]
+    assert (await client.get("/alerts?alertname=Other")).json() == []
+    firing, resolved = written(capsys, "alert")
+    assert (firing["level"], firing["alertname"], firing["alert_status"]) == ("error", "HighErrorRate", "firing")
+    assert resolved["level"] == "warning"
+    assert firing["annotations"]["summary"] == "too many errors"
+
+
+async def test_severities_of_others_are_no_labels(client: httpx.AsyncClient) -> None:
+    before = received("none", "firing")
+    await client.post("/alerts", json=notification(severity="made-up"))
+    assert received("none", "firing") == before + 1
+
+
+async def test_the_watchdogs_silence_is_said_once_and_its_return_too(
+    client: httpx.AsyncClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await client.post("/alerts", json=notification("Watchdog", severity="none"))
+    assert (await client.get("/alerts")).json() == [], "its presence is no news"
+    await asyncio.sleep(1.0)
+    assert [line["level"] for line in written(capsys, "the Watchdog stopped")] == ["critical"]
+    await client.post("/alerts", json=notification("Watchdog", severity="none"))
+    await asyncio.sleep(0.3)
+    assert len(written(capsys, "the Watchdog is back")) == 1
+
+
+async def test_runbooks_are_pages(client: httpx.AsyncClient) -> None:
+    page = await client.get("/runbooks/Watchdog")
+    assert page.headers["content-type"].startswith("text/html")
+    assert "<h1>Watchdog</h1>" in page.text
+    assert "<table>" in page.text
+    assert "<b>" not in page.text, "HTML in a runbook stays text"
+    assert '<a href="/runbooks/Watchdog">' in (await client.get("/runbooks")).text
+    for name in ("Nothing", "..%2Fsecret", "a b"):
+        assert (await client.get(f"/runbooks/{name}")).status_code == 404
+
+
+async def test_rubbish_is_refused(client: httpx.AsyncClient) -> None:
+    assert (await client.post("/alerts", json={"alerts": "x"})).status_code == 422
+    too_large = b'{"x": "' + b"x" * inbox.MAX_NOTIFICATION_BYTES + b'"}'
+    assert (await client.post("/alerts", content=too_large)).status_code == 413
+
+
+async def test_its_metrics_and_life_can_be_asked(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/health/live")).status_code == 200
+    assert "watchdog_last_received_timestamp_seconds" in (await client.get("/metrics")).text
+
+
+def test_the_probe_tells_2xx_from_all_else() -> None:
+    from starlette.applications import Starlette
+    from starlette.responses import PlainTextResponse
+    from starlette.routing import Route
+
+    routes = [
+        Route("/good", lambda _: PlainTextResponse("yes")),
+        Route("/bad", lambda _: PlainTextResponse("no", status_code=503)),
+    ]
+    with served(Starlette(routes=routes)) as address:
+        assert answers(address + "/good")
+        assert not answers(address + "/bad")
+        assert not answers(address + "/missing")
+    assert not answers(address + "/good"), "a closed port"
