@@ -83,7 +83,7 @@ class Settings(BaseSettings):
     max_json_bytes: int = Field(64_000, gt=0)  # of any other request's body
     max_question_chars: int = Field(4_000, gt=0)
     max_comment_chars: int = Field(2_000, gt=0)
-    max_text_chars: int = Field(2_000_000, gt=0)  # of one document, once extracted
+    max_text_chars: int = Field(500_000, gt=0)  # of one document, once extracted: about 250 pages
     max_pdf_pages: int = Field(500, gt=0)
     max_json_depth: int = Field(64, gt=0)
     extraction_seconds: float = Field(20.0, gt=0)

@@ -91,18 +91,19 @@ class ResilientProvider:
         (upstream, chunk), era = await self._retrying(self.chat_model, attempt)
         left = self._limits.whole - (self._clock() - started)
         try:
-            yield chunk
             while chunk.finish_reason is None:
+                yield chunk
                 asked = self._clock()
                 chunk = await self._next(upstream, min(self._limits.between_chunks, left))
                 left -= self._clock() - asked
-                yield chunk
+            # Before the last piece is handed on, because a reader may leave with it.
+            circuit.succeeded(era)
+            yield chunk
         except AIError as error:
             circuit.failed(era, error)
             raise
         finally:
             await upstream.aclose()
-        circuit.succeeded(era)
 
     async def check(self) -> None:
         """One attempt, within the time limit, whatever the circuits say: it is how their cause is seen."""

@@ -99,7 +99,7 @@ def _values(path: str, value: object, limits: Limits) -> Iterator[tuple[str, str
     while pending:
         for below, member in pending[-1]:
             if isinstance(member, dict | list):
-                if False:
+                if len(pending) >= limits.max_json_depth:
                     raise _too_deep(limits)
                 pending.append(_children(below, member))
                 break

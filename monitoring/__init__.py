@@ -1,0 +1,1 @@
+"""What is watched, and what to do when it breaks."""

@@ -1,0 +1,124 @@
+"""Rules for one query: it parses, what it asks for exists, and it computes what it seems to compute."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from monitoring.dashboards.exposition import Exposition, Series
+from monitoring.dashboards.promql import WINDOWS, Step, Use, parse, uses
+
+# Every replica computes these from the shared store: a sum would count each as often as there are replicas.
+SHARED_GAUGES: Final = frozenset(
+    {
+        "chat_sessions_active",
+        "active_users_total",
+        "indexing_jobs_by_status",
+        "user_satisfaction_score",
+        "faults_active",
+    }
+)
+_OVER_TIME: Final = frozenset({"rate", "increase", "irate", "resets"})
+_CUMULATIVE: Final = frozenset({"counter", "bucket", "sum", "count"})
+_LEGEND_LABEL: Final = re.compile(r"\{\{\s*(\w+)\s*\}\}")
+
+# A rule's name and what is wrong, with what to do about it. Names are dashboard-linter's where it has the rule.
+Fault = tuple[str, str]
+
+
+def lint_query(query: str, exposition: Exposition, *, legend: str = "", instant: bool = False) -> list[Fault]:
+    """What is wrong with a query of a panel, an annotation or a variable."""
+    try:
+        found = list(uses(parse(query)))
+    except ValueError as error:
+        return [("target-promql-rule", f"is not PromQL ({error}): {query}")]
+    faults = [fault for use in found for fault in _lint_use(use, exposition, instant=instant)]
+    faults += _lint_legend(legend, found)
+    return list(dict.fromkeys(faults))
+
+
+def _lint_use(use: Use, exposition: Exposition, *, instant: bool) -> Iterator[Fault]:
+    series = exposition.get(use.metric)
+    if series is None:
+        yield "metric-exists", f"{use.metric or 'a selector without a name'} is exported by nothing"
+        return
+    yield from _lint_labels(use, series)
+    yield from _lint_target(use)
+    yield from _lint_kind(use, series)
+    yield from _lint_window(use, instant=instant)
+    if series.kind == "bucket":
+        yield from _lint_buckets(use)
+    if "histogram_quantile" in [step.name for step in use.steps]:
+        yield from _lint_quantile(use, series)
+
+
+def _lint_labels(use: Use, series: Series) -> Iterator[Fault]:
+    for matcher in use.matchers:
+        if matcher.name not in series.labels:
+            yield "label-exists", f"{use.metric} has no label {matcher.name}, which a matcher names"
+    for step in use.steps:
+        for label in (*(step.by or ()), *(step.without or ())):
+            if label not in series.labels:
+                yield "label-exists", f"{use.metric} has no label {label}, which {step.name} groups by"
+
+
+def _lint_target(use: Use) -> Iterator[Fault]:
+    if use.metric == "ALERTS":
+        return
+    if use.matcher("job") is None:
+        yield "target-job-rule", f"{use.metric} is not narrowed to one job: other services may export it too"
+    # app_info is what the variables are made of: it names the replicas that can be chosen.
+    if use.matcher("instance") is None and use.metric != "app_info":
+        yield "target-instance-rule", f'{use.metric} ignores the chosen replicas: add instance=~"$instance"'
+
+
+def _lint_kind(use: Use, series: Series) -> Iterator[Fault]:
+    if series.kind in _CUMULATIVE and use.function not in _OVER_TIME:
+        yield "counter-rate", f"{use.metric} only ever grows and starts anew at 0: take its rate or increase"
+    if series.kind not in _CUMULATIVE and use.function in _OVER_TIME:
+        yield "gauge-rate", f"{use.metric} goes up and down: its {use.function} means nothing, use delta or deriv"
+    nearest = _nearest_aggregation(use)
+    if series.kind in _CUMULATIVE and (nearest is None or nearest.name != "sum"):
+        yield "target-counter-agg-rule", f"{use.metric} is counted by each replica: sum it"
+    if use.metric in SHARED_GAUGES and (nearest is None or nearest.name != "max"):
+        yield "shared-gauge-max", f"{use.metric} is the same on every replica: take its max"
+
+
+def _lint_window(use: Use, *, instant: bool) -> Iterator[Fault]:
+    if use.window is None or use.window == WINDOWS["$__rate_interval"]:
+        return
+    if use.window == WINDOWS["$__range"]:
+        if not instant:
+            yield "target-rate-interval-rule", f"{use.metric} over $__range belongs into an instant query"
+        return
+    yield "target-rate-interval-rule", f"{use.metric} over a window other than $__rate_interval or $__range"
+
+
+def _lint_buckets(use: Use) -> Iterator[Fault]:
+    nearest = _nearest_aggregation(use)
+    kept = nearest is not None and (
+        "le" in nearest.by if nearest.by is not None else "le" not in (nearest.without or ())
+    )
+    if not kept:
+        yield "quantile-by-le", f"{use.metric} has to be summed by le: without it the buckets are one heap"
+
+
+def _lint_quantile(use: Use, series: Series) -> Iterator[Fault]:
+    names = [step.name for step in use.steps]
+    before = use.steps[: names.index("histogram_quantile")]
+    after = use.steps[names.index("histogram_quantile") + 1 :]
+    if series.kind != "bucket":
+        yield "quantile-of-buckets", f"histogram_quantile needs {use.metric}'s buckets"
+    if any(step.aggregates for step in before) or any(step.name == "avg" for step in after):
+        yield "quantile-of-averages", f"a quantile of {use.metric} and an average do not mix: sum the buckets first"
+
+
+def _lint_legend(legend: str, found: list[Use]) -> Iterator[Fault]:
+    for label in _LEGEND_LABEL.findall(legend):
+        for use in found:
+            outermost = next((step for step in use.steps if step.aggregates), None)
+            if outermost is not None and outermost.by is not None and label not in outermost.by:
+                yield "legend-label", f"the legend names {label}, which {outermost.name} does not keep"
+
+
+def _nearest_aggregation(use: Use) -> Step | None:
+    return next((step for step in reversed(use.steps) if step.aggregates), None)

@@ -1,0 +1,211 @@
+"""What every dashboard has in common: variables, annotations, links, time, and how it becomes a file."""
+
+import json
+from collections.abc import Sequence
+from typing import Final, TypeAlias
+
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models import dashboard as model
+
+from monitoring.dashboards.limits import BAD, NEUTRAL, OTHER
+from monitoring.dashboards.links import PROMETHEUS, error_logs, source, traces
+from monitoring.dashboards.queries import BACKEND
+
+# Empty means "as Grafana is set": GF_DATE_FORMATS_DEFAULT_TIMEZONE in the compose file, Europe/Rome unless
+# TIMEZONE says otherwise, and a user's own preference above it. A name here would shut out both.
+TIMEZONE: Final = ""
+REFRESH: Final = "30s"
+GRID_COLUMNS: Final = 24
+TAG: Final = "specola"
+
+# What the SDK writes although it says nothing that Grafana would not assume by itself.
+_NOISE: Final[dict[str, object]] = {
+    "allowCustomValue": True,
+    "asDropdown": False,
+    "auto": False,
+    "auto_count": 30,
+    "auto_min": "10s",
+    "builtIn": 0,
+    "displayMode": "list",
+    "editable": True,
+    "fill": "",
+    "fiscalYearStartMonth": 0,
+    "hide": False,
+    "icon": "",
+    "includeVars": False,
+    "justifyMode": "auto",
+    "keepTime": False,
+    "minVizHeight": 75,
+    "minVizWidth": 75,
+    "orientation": "auto",
+    "percentChangeColorMode": "standard",
+    "placement": "bottom",
+    "repeatDirection": "h",
+    "showPercentChange": False,
+    "showThresholdLabels": False,
+    "showThresholdMarkers": True,
+    "sizing": "auto",
+    "skipUrlSync": False,
+    "tags": [],
+    "targetBlank": False,
+    "textMode": "auto",
+    "tooltip": "",
+    "transparent": False,
+    "wideLayout": True,
+}
+
+Row: TypeAlias = tuple[int, Sequence[tuple[int, model.Panel]]]
+
+
+class _Annotation(model.AnnotationQuery):
+    """Prometheus' annotations have a title and a text, which the SDK's type does not know."""
+
+    def __init__(self, name: str, colour: str, expr: str, title: str, text: str) -> None:
+        super().__init__(name=name, datasource=source(PROMETHEUS), icon_color=colour, expr=expr)
+        self._texts = {"titleFormat": title, "textFormat": text}
+
+    def to_json(self) -> dict[str, object]:
+        return {**super().to_json(), **self._texts}
+
+
+def chooser(name: str, label: str, query: str, description: str) -> model.VariableModel:
+    """A list to choose from, several or all, filled from Prometheus for the shown time.
+
+    "All" means the values in the list, not every value there is: choosing an environment has to narrow
+    down the replicas also while all of them are shown.
+    """
+    return model.VariableModel(
+        name=name,
+        label=label,
+        description=description,
+        query=query,
+        datasource=source(PROMETHEUS),
+        multi=True,
+        include_all=True,
+        current=model.VariableOption(text=["All"], value=["$__all"]),
+        refresh=model.VariableRefresh.ON_TIME_RANGE_CHANGED,
+        sort=model.VariableSort.ALPHABETICAL_ASC,
+    )
+
+
+def model_chooser() -> model.VariableModel:
+    """The models that the chosen replicas have asked."""
+    return chooser(
+        "model",
+        "Model",
+        f"label_values(ai_requests_total{{{BACKEND}}}, model)",
+        "Language and embedding models, as the AI provider calls them",
+    )
+
+
+def render(
+    *,
+    uid: str,
+    title: str,
+    description: str,
+    tags: Sequence[str],
+    rows: Sequence[Row],
+    more_variables: Sequence[model.VariableModel] = (),
+) -> str:
+    """A dashboard as the text of its file. Each row is its height and its panels with their widths."""
+    made = model.Dashboard(
+        uid=uid,
+        title=title,
+        description=description,
+        tags=[*tags, TAG],
+        timezone=TIMEZONE,
+        refresh=REFRESH,
+        time=model.DashboardDashboardTime(from_val="now-1h", to="now"),
+        graph_tooltip=model.DashboardCursorSync.CROSSHAIR,
+        templating=model.DashboardDashboardTemplating(list_val=[*_variables(), *more_variables]),
+        annotations=model.AnnotationContainer(list_val=_annotations()),
+        links=_links(),
+        panels=_placed(rows),
+    )
+    # Grafana gives the number; a file that brings its own would overwrite another dashboard's.
+    plain = {**json.loads(json.dumps(made, cls=JSONEncoder)), "id": None}
+    return json.dumps(_without_noise(plain), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _variables() -> list[model.VariableModel]:
+    return [
+        chooser(
+            "environment",
+            "Environment",
+            'label_values(app_info{job="backend"}, environment)',
+            "Where the backend runs, as its setting ENVIRONMENT says",
+        ),
+        chooser(
+            "instance",
+            "Instance",
+            'label_values(app_info{job="backend", environment=~"$environment"}, instance)',
+            "The replicas of the backend in the chosen environments",
+        ),
+    ]
+
+
+def _annotations() -> list[model.AnnotationQuery]:
+    versions = f"count by (version) (app_info{{{BACKEND}}})"
+    versions_before = f"count by (version) (app_info{{{BACKEND}}} offset 5m)"
+    return [
+        _Annotation(
+            "Alerts",
+            BAD,
+            'max by (alertname, severity) (ALERTS{alertstate="firing", severity=~"critical|warning"})',
+            "{{alertname}}",
+            "{{severity}}",
+        ),
+        _Annotation(
+            "Deployments",
+            NEUTRAL,
+            f"{versions} unless {versions_before}",
+            "Version {{version}}",
+            "not running five minutes before",
+        ),
+        _Annotation(
+            "Faults",
+            OTHER,
+            f"max by (fault) (faults_active{{{BACKEND}}}) == 1",
+            "Fault {{fault}}",
+            "caused on purpose",
+        ),
+    ]
+
+
+def _links() -> list[model.DashboardLink]:
+    others = model.DashboardLink(
+        title="Dashboards",
+        type_val=model.DashboardLinkType.DASHBOARDS,
+        tags=[TAG],
+        as_dropdown=True,
+        include_vars=True,
+        keep_time=True,
+    )
+    alerts = model.DashboardLink(
+        title="Alerts", type_val=model.DashboardLinkType.LINK, url="/alerting/list", icon="bolt"
+    )
+    return [others, alerts, error_logs("Error logs"), traces("Failed requests' traces", "{ status = error }")]
+
+
+def _placed(rows: Sequence[Row]) -> list[model.Panel | model.RowPanel]:
+    placed: list[model.Panel | model.RowPanel] = []
+    top = 0
+    for height, panels in rows:
+        left = 0
+        for width, panel in panels:
+            panel.grid_pos = model.GridPos(h=height, w=width, x=left, y=top)
+            placed.append(panel)
+            left += width
+        if left > GRID_COLUMNS:
+            titles = ", ".join(str(panel.title) for _, panel in panels)
+            raise ValueError(f"the row with {titles} is {left} wide: the grid has {GRID_COLUMNS} columns")
+        top += height
+    return placed
+
+
+def _without_noise(value: object) -> object:
+    if isinstance(value, dict):
+        return {k: _without_noise(v) for k, v in value.items() if k not in _NOISE or v != _NOISE[k]}
+    if isinstance(value, list):
+        return [_without_noise(item) for item in value]
+    return value

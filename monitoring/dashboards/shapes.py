@@ -1,0 +1,246 @@
+"""The panels that repeat: what each kind looks like stands here, what it shows in the dashboard's own file."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from grafana_foundation_sdk.models import common, gauge, heatmap, prometheus, stat, timeseries
+from grafana_foundation_sdk.models import dashboard as model
+
+from monitoring.dashboards.limits import NONE, Limits
+from monitoring.dashboards.links import PROMETHEUS, source
+
+SECONDS: Final = "s"
+SHARE: Final = "percentunit"
+COUNT: Final = "short"
+PLAIN: Final = "none"
+DOLLARS: Final = "currencyUSD"
+MESSAGES_PER_SECOND: Final = "suffix:msg/s"
+TOKENS_PER_SECOND: Final = "suffix:tokens/s"
+PER_SECOND: Final = "suffix:/s"
+
+# As often as the page refreshes. A shorter step would also mean a shorter window for each point, in which a
+# quiet service has too few requests for a quantile or a ratio to mean anything.
+_STEP: Final = "30s"
+_REF_IDS: Final = "ABCDEFGHIJ"
+
+
+@dataclass(frozen=True)
+class About:
+    """What every panel says of itself. `empty` is what it shows when there is no data, and why there is none."""
+
+    id: int
+    title: str
+    read: str
+    comes_from: str
+    normal: str
+    unit: str
+    empty: str
+    onwards: Sequence[model.DashboardLink]
+    limits: Limits = NONE
+    decimals: int | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Line:
+    """One query of a panel over time, and whether traces hang on it."""
+
+    expr: str
+    legend: str
+    exemplars: bool = False
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of numbers in a table."""
+
+    expr: str
+    name: str
+    unit: str = COUNT
+    decimals: int | None = None
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What a table has one row for: a label, the column's heading, and colours for known values."""
+
+    label: str
+    name: str
+    colours: Mapping[str, str] = field(default_factory=dict)
+
+
+def time_series(
+    about: About, lines: Sequence[Line], *, colours: Mapping[str, str] | None = None, stacked: bool = False
+) -> model.Panel:
+    """Lines over time, with the limits as dashed lines; areas on top of each other when `stacked`.
+
+    `colours` is for names that are known in advance; Grafana chooses for all others.
+    """
+    queries = [
+        prometheus.Dataquery(
+            expr=line.expr,
+            legend_format=line.legend,
+            range_val=True,
+            exemplar=line.exemplars or None,
+        )
+        for line in lines
+    ]
+    drawn = common.GraphFieldConfig(
+        fill_opacity=30 if stacked else 8,
+        show_points=common.VisibilityMode.NEVER,
+        stacking=common.StackingConfig(mode=common.StackingMode.NORMAL, group="A") if stacked else None,
+        thresholds_style=(
+            common.GraphThresholdsStyleConfig(mode=common.GraphThresholdsStyleMode.DASHED)
+            if about.limits.steps
+            else None
+        ),
+    )
+    options = timeseries.Options(
+        legend=common.VizLegendOptions(show_legend=True, calcs=["lastNotNull"] if stacked else ["lastNotNull", "max"]),
+        tooltip=common.VizTooltipOptions(mode=common.TooltipDisplayMode.MULTI, sort=common.SortOrder.DESCENDING),
+    )
+    overrides = [
+        _override(name, color={"mode": "fixed", "fixedColor": colour}) for name, colour in (colours or {}).items()
+    ]
+    panel = _panel("timeseries", about, queries, options, custom=drawn, overrides=overrides)
+    panel.interval = _STEP
+    return panel
+
+
+def number(about: About, expr: str, *, words: Mapping[str, str] | None = None) -> model.Panel:
+    """One number, as it is now; `words` replaces known values, such as 0 by DOWN."""
+    options = stat.Options(
+        color_mode=common.BigValueColorMode.BACKGROUND if words else common.BigValueColorMode.VALUE,
+        # A line of the past would need a range query, whose last value is shown long after it has ended.
+        graph_mode=common.BigValueGraphMode.NONE,
+        reduce_options=common.ReduceDataOptions(calcs=["lastNotNull"]),
+    )
+    panel = _panel("stat", about, [_instant(expr)], options)
+    if words:
+        replaced = {value: model.ValueMappingResult(text=word) for value, word in words.items()}
+        _defaults(panel).mappings = [model.ValueMap(options=replaced)]
+    return panel
+
+
+def dial(about: About, expr: str) -> model.Panel:
+    """One number between two ends, against its limits."""
+    options = gauge.Options(reduce_options=common.ReduceDataOptions(calcs=["lastNotNull"]))
+    return _panel("gauge", about, [_instant(expr)], options)
+
+
+def rows(about: About, per: Rows, columns: Sequence[Column]) -> model.Panel:
+    """A table with a row for each value of a label."""
+    queries = [_instant(column.expr, as_table=True) for column in columns]
+    values = ["Value"] if len(columns) == 1 else [f"Value #{_REF_IDS[i]}" for i in range(len(columns))]
+    headings = {per.label: per.name, **dict(zip(values, [c.name for c in columns], strict=True))}
+    overrides = [_override(c.name, unit=c.unit, decimals=c.decimals) for c in columns if c.unit != about.unit]
+    if per.colours:
+        overrides.insert(0, _coloured_words(per))
+    panel = _panel("table", about, queries, None, overrides=overrides)
+    panel.transformations = [
+        *([model.DataTransformerConfig(id_val="merge", options={})] if len(columns) > 1 else []),
+        model.DataTransformerConfig(
+            id_val="organize",
+            options={
+                "excludeByName": {"Time": True},
+                "indexByName": {name: index for index, name in enumerate(headings)},
+                "renameByName": headings,
+            },
+        ),
+    ]
+    return panel
+
+
+def heat(about: About, expr: str) -> model.Panel:
+    """A histogram over time: a column for each minute, a cell for each bucket."""
+    query = prometheus.Dataquery(
+        expr=expr,
+        legend_format="{{le}}",
+        range_val=True,
+        exemplar=True,
+        format_val=prometheus.PromQueryFormat.HEATMAP,
+    )
+    options = heatmap.Options(
+        color=heatmap.HeatmapColorOptions(
+            mode=heatmap.HeatmapColorMode.SCHEME,
+            scheme="Viridis",
+            exponent=0.5,
+            steps=64,
+            scale=heatmap.HeatmapColorScale.EXPONENTIAL,
+        ),
+        filter_values=heatmap.FilterValueRange(le=1e-9),
+        tooltip=heatmap.HeatmapTooltip(mode=common.TooltipDisplayMode.SINGLE, y_histogram=True),
+        y_axis=heatmap.YAxisConfig(unit=about.unit),
+        cell_values=heatmap.CellValues(unit=COUNT, decimals=0),
+    )
+    panel = _panel("heatmap", about, [query], options)
+    # Columns of a minute: long enough that neighbouring windows barely overlap and few cells are empty.
+    panel.interval = "1m"
+    return panel
+
+
+def _panel(
+    kind: str,
+    about: About,
+    queries: list[prometheus.Dataquery],
+    options: object | None,
+    *,
+    custom: object = None,
+    overrides: list[model.DashboardFieldConfigSourceOverrides] | None = None,
+) -> model.Panel:
+    for ref_id, query in zip(_REF_IDS, queries, strict=False):
+        query.ref_id = ref_id
+        query.datasource = source(PROMETHEUS)
+    steps = [model.Threshold(None, about.limits.base)]
+    steps += [model.Threshold(value, colour) for value, colour in about.limits.steps]
+    defaults = model.FieldConfig(
+        unit=about.unit,
+        decimals=about.decimals,
+        min_val=about.low,
+        max_val=about.high,
+        no_value=about.empty,
+        thresholds=model.ThresholdsConfig(mode=model.ThresholdsMode.ABSOLUTE, steps=steps),
+        custom=custom,
+    )
+    return model.Panel(
+        type_val=kind,
+        id_val=about.id,
+        title=about.title,
+        description=f"{about.read}\n\n**From:** {about.comes_from}\n\n**Normal:** {about.normal}",
+        datasource=source(PROMETHEUS),
+        targets=list(queries),
+        options=options,
+        links=list(about.onwards),
+        field_config=model.FieldConfigSource(defaults=defaults, overrides=overrides or []),
+    )
+
+
+def _instant(expr: str, *, as_table: bool = False) -> prometheus.Dataquery:
+    layout = prometheus.PromQueryFormat.TABLE if as_table else None
+    return prometheus.Dataquery(expr=expr, instant=True, format_val=layout)
+
+
+def _defaults(panel: model.Panel) -> model.FieldConfig:
+    assert panel.field_config is not None
+    assert panel.field_config.defaults is not None
+    return panel.field_config.defaults
+
+
+def _override(name: str, **properties: object) -> model.DashboardFieldConfigSourceOverrides:
+    return model.DashboardFieldConfigSourceOverrides(
+        matcher=model.MatcherConfig(id_val="byName", options=name),
+        properties=[
+            model.DynamicConfigValue(id_val=key, value=value) for key, value in properties.items() if value is not None
+        ],
+    )
+
+
+def _coloured_words(per: Rows) -> model.DashboardFieldConfigSourceOverrides:
+    words = {word: {"color": colour, "index": i} for i, (word, colour) in enumerate(per.colours.items())}
+    return _override(
+        per.name,
+        mappings=[{"type": "value", "options": words}],
+        **{"custom.cellOptions": {"type": "color-text"}},
+    )

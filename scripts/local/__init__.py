@@ -1,0 +1,1 @@
+"""The stack without containers: docker-compose.yml's services as local processes under supervisord."""

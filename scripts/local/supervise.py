@@ -1,0 +1,213 @@
+"""supervisord: restarts what dies, keeps and rotates each one's output, ends all of it and nothing else."""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import xmlrpc.client
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+from supervisor.xmlrpc import SupervisorTransport  # type: ignore[import-untyped]
+
+from scripts.local.plan import MARK, Process, environment_of_supervisor
+from scripts.local.ports import ours
+
+#: Seconds that a process has to end before it is killed: the compose file's stop_grace_period, and a little.
+STOP_SECONDS = 16
+#: Longer paths do not fit into the address of a Unix socket (104 bytes on macOS), with room for supervisord's suffix.
+_SOCKET_CHARACTERS = 90
+
+_HEAD = """\
+[supervisord]
+logfile=log/supervisord.log
+logfile_maxbytes=1MB
+logfile_backups=1
+loglevel=info
+pidfile=supervisord.pid
+childlogdir=log
+identifier=specola
+
+[unix_http_server]
+file={socket}
+chmod=0700
+
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
+"""
+
+# startretries: about eight minutes of ever longer pauses, so that a full disk or a port in use heals by itself.
+_PROGRAM = """
+[program:{name}]
+command=/bin/sh programs/{name}
+environment=SPECOLA_DIGEST="{digest}"
+autorestart=true
+startsecs=1
+startretries=30
+stopwaitsecs={stop}
+stopasgroup=true
+killasgroup=true
+redirect_stderr=true
+stdout_logfile=log/{name}.log
+stdout_logfile_maxbytes=10MB
+stdout_logfile_backups=2
+"""
+
+
+class SuperviseError(Exception):
+    """supervisord cannot be started or asked; the message says what to look at."""
+
+
+@dataclass(frozen=True)
+class State:
+    """What supervisord knows of one process. `started` is a time in seconds, `pid` 0 while none runs."""
+
+    name: str
+    state: str
+    pid: int
+    started: int
+    reason: str
+
+
+class Supervisor:
+    """The supervisord of one project. `run` is its .run folder."""
+
+    def __init__(self, run: Path) -> None:
+        self.run = run
+
+    @property
+    def socket(self) -> Path:
+        """The Unix socket that supervisord answers on."""
+        path = self.run / "supervisor.sock"
+        if len(str(path).encode()) <= _SOCKET_CHARACTERS:
+            return path
+        digest = hashlib.sha256(str(self.run).encode()).hexdigest()[:12]
+        return Path(tempfile.gettempdir()) / f"specola-{os.getuid()}-{digest}" / "supervisor.sock"
+
+    def log(self, name: str) -> Path:
+        """Where a process' output goes."""
+        return self.run / "log" / f"{name}.log"
+
+    def is_running(self) -> bool:
+        """Whether supervisord answers."""
+        try:
+            self._call("getState")
+        except SuperviseError:
+            return False
+        return True
+
+    def states(self) -> dict[str, State]:
+        """The state of every supervised process, by name. Raises SuperviseError."""
+        return {
+            info["name"]: State(info["name"], info["statename"], info["pid"], info["start"], info["spawnerr"] or "")
+            for info in self._call("getAllProcessInfo")
+        }
+
+    def apply(self, processes: Mapping[str, Process], given: Mapping[str, str]) -> list[str]:
+        """Make what runs match `processes`, leaving what has not changed alone; the names of what was (re)started.
+
+        Raises SuperviseError.
+        """
+        self._write(processes.values())
+        if not self.is_running():
+            end(self.run)  # what a supervisord that was killed has left behind
+            self._start(given)
+            return sorted(processes)
+        added, changed, removed = self._call("reloadConfig")[0]
+        for name in (*changed, *removed):
+            self._call("stopProcessGroup", name)
+            self._call("removeProcessGroup", name)
+        for name in (*added, *changed):
+            self._call("addProcessGroup", name)
+        started = {*added, *changed}
+        for state in self.states().values():
+            if state.state in ("STOPPED", "EXITED", "FATAL"):
+                self._call("startProcess", state.name, False)
+                started.add(state.name)
+        return sorted(started)
+
+    def stop(self) -> int:
+        """End every process of the stack, supervisord last; how many there were."""
+        count = len(ours(self.run))
+        with contextlib.suppress(SuperviseError):
+            pid = self._call("getPID")
+            self._call("shutdown")
+            _wait_for(pid, STOP_SECONDS + 5)
+        end(self.run)
+        for leftover in (self.socket, self.run / "supervisord.pid"):
+            leftover.unlink(missing_ok=True)
+        return count
+
+    def _write(self, processes: Iterable[Process]) -> None:
+        """The configuration: secrets may be among the environment, so for this user's eyes only."""
+        programs = self.run / "programs"
+        shutil.rmtree(programs, ignore_errors=True)
+        for folder in (self.run, self.run / "log", programs, self.socket.parent):
+            folder.mkdir(parents=True, exist_ok=True)
+            folder.chmod(0o700)
+        text = _HEAD.format(socket=self.socket.name if self.socket.parent == self.run else self.socket)
+        for process in processes:
+            script = programs / process.name
+            script.touch(mode=0o600)
+            script.write_text(process.script(), encoding="utf-8")
+            text += _PROGRAM.format(name=process.name, digest=process.digest, stop=STOP_SECONDS)
+        (self.run / "supervisord.conf").write_text(text, encoding="utf-8")
+
+    def _start(self, given: Mapping[str, str]) -> None:
+        done = subprocess.run(
+            [sys.executable, "-m", "supervisor.supervisord", "-c", "supervisord.conf"],
+            cwd=self.run,
+            env={**environment_of_supervisor(given), MARK: str(self.run)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise SuperviseError(f"supervisord does not start: {(done.stderr or done.stdout).strip()}")
+        deadline = time.monotonic() + 10
+        while not self.is_running():
+            if time.monotonic() > deadline:
+                raise SuperviseError(f"supervisord does not answer; see {self.run / 'log' / 'supervisord.log'}")
+            time.sleep(0.05)
+
+    def _call(self, method: str, *arguments: object) -> Any:
+        transport = SupervisorTransport(None, None, f"unix://{self.socket}")
+        proxy = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
+        try:
+            return getattr(proxy.supervisor, method)(*arguments)
+        except xmlrpc.client.Fault as fault:
+            raise SuperviseError(f"supervisord refuses {method}{arguments}: {fault.faultString}") from fault
+        except (OSError, xmlrpc.client.ProtocolError) as error:
+            raise SuperviseError(f"supervisord does not answer on {self.socket}: {error}") from error
+        finally:
+            transport.close()
+
+
+def end(run: Path, patience: float = STOP_SECONDS) -> None:
+    """End what is left of a project's stack: asked first, killed after `patience` seconds."""
+    for force, seconds in ((False, patience), (True, 5.0)):
+        deadline = time.monotonic() + seconds
+        for process in ours(run):
+            with contextlib.suppress(psutil.Error):
+                process.kill() if force else process.terminate()
+        while ours(run) and time.monotonic() < deadline:
+            time.sleep(0.1)
+
+
+def _wait_for(pid: int, seconds: float) -> None:
+    """Wait until a process has ended, reaped by its parent or not."""
+    deadline = time.monotonic() + seconds
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(pid)
+        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            if time.monotonic() > deadline:
+                return
+            time.sleep(0.05)

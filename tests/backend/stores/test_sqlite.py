@@ -1,0 +1,121 @@
+"""What SQLite alone has to prove: durability, time limits, the use of its indexes."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from app.stores.documents import StoreUnavailable
+from app.stores.sqlite import SqliteDocumentStore
+from app.stores.sqlite_query import column, condition
+
+WRITER = """
+import asyncio, itertools, pathlib, sys
+from app.stores.sqlite import SqliteDocumentStore
+
+async def main():
+    store = SqliteDocumentStore(pathlib.Path(sys.argv[1]), 5.0)
+    await store.start()
+    for number in itertools.count():
+        await store.insert("uploads", {"id": str(number), "content": "x" * 5000})
+        await store.update("uploads", {"id": str(number)}, {"seen": True})
+        print(number)
+
+asyncio.run(main())
+"""
+
+
+async def test_what_was_acknowledged_survives_a_kill(
+    tmp_path: Path, killed_after_writing: Callable[[str, Path], list[str]]
+) -> None:
+    acknowledged = killed_after_writing(WRITER, tmp_path / "records.sqlite")
+    store = SqliteDocumentStore(tmp_path / "records.sqlite", 5.0)
+    await store.start()
+    assert len(acknowledged) >= 20
+    for number in acknowledged:
+        assert await store.get("uploads", number) == {"id": number, "content": "x" * 5000, "seen": True}
+    await store.close()
+
+
+async def test_commits_reach_the_disk_before_they_return(tmp_path: Path) -> None:
+    store = SqliteDocumentStore(tmp_path / "records.sqlite", 5.0)
+    await store.start()
+    assert store._writer is not None
+    assert [tuple(row) for row in await store._writer.execute_fetchall("PRAGMA journal_mode")] == [("wal",)]
+    full = 2
+    assert [tuple(row) for row in await store._writer.execute_fetchall("PRAGMA synchronous")] == [(full,)]
+    await store.close()
+
+
+@pytest.mark.parametrize(
+    ("table", "where", "sort", "index"),
+    [
+        ("jobs", {"status": "queued"}, "created_at", "jobs_status_created_at"),
+        ("messages", {"session_id": "s"}, "created_at", "messages_session_id_created_at"),
+        ("messages", {"created_at": {"$gte": 1.0}}, "created_at", "messages_created_at"),
+        ("sessions", {"closed_at": None, "last_active_at": {"$lt": 1.0}}, None, "sessions_closed_at_last_active_at"),
+        ("feedback", {"created_at": {"$gte": 1.0}}, None, "feedback_created_at"),
+    ],
+)
+async def test_the_indexes_serve_the_queries_they_were_made_for(
+    tmp_path: Path, table: str, where: dict[str, object], sort: str | None, index: str
+) -> None:
+    store = SqliteDocumentStore(tmp_path / "records.sqlite", 5.0)
+    await store.start()
+    test, values = condition(where)
+    order = f" ORDER BY {column(sort)} DESC, id DESC" if sort else ""
+    plan = await store._read(f"EXPLAIN QUERY PLAN SELECT body FROM {table} WHERE {test}{order}", values)
+    await store.close()
+    steps = " ".join(row[3] for row in plan)
+    assert f"SEARCH {table} USING INDEX {index} (" in steps
+    assert "TEMP B-TREE" not in steps
+
+
+async def test_a_file_that_another_program_locks_ends_in_time(tmp_path: Path) -> None:
+    store = SqliteDocumentStore(tmp_path / "records.sqlite", 0.2)
+    await store.start()
+    other = sqlite3.connect(tmp_path / "records.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreUnavailable, match=r"failed to put in jobs: .*(no answer within 0.2 s|locked)"):
+        await store.put("jobs", {"id": "x"})
+    assert await store.get("jobs", "x") is None  # reads go on
+    other.execute("ROLLBACK")
+    other.close()
+    await store.put("jobs", {"id": "x"})
+    await store.close()
+
+
+async def test_two_processes_wait_for_each_other(tmp_path: Path) -> None:
+    first, second = (SqliteDocumentStore(tmp_path / "records.sqlite", 5.0) for _ in range(2))
+    await first.start()
+    await second.start()
+    await first.put("jobs", {"id": "x", "status": "queued"})
+    assert await second.get("jobs", "x") == {"id": "x", "status": "queued"}
+    await first.close()
+    await second.close()
+
+
+async def test_replicas_may_start_on_a_new_file_at_the_same_moment(tmp_path: Path) -> None:
+    stores = [SqliteDocumentStore(tmp_path / "records.sqlite", 5.0) for _ in range(6)]
+    await asyncio.gather(*(store.start() for store in stores))
+    for store in stores:
+        await store.ping()
+        await store.close()
+
+
+async def test_a_file_that_is_no_database_is_named_and_left_alone(tmp_path: Path) -> None:
+    content = b"this is no database, whatever its name says" * 100
+    file = tmp_path / "records.sqlite"
+    file.write_bytes(content)
+    store = SqliteDocumentStore(file, 5.0)
+    with pytest.raises(StoreUnavailable, match=rf"sqlite at {file} failed to start: .*not a database.*SQLITE_PATH"):
+        await store.start()
+    assert file.read_bytes() == content
+
+
+async def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    store = SqliteDocumentStore(tmp_path / "file" / "records.sqlite", 5.0)
+    with pytest.raises(StoreUnavailable, match=r"failed to start: .*SQLITE_PATH"):
+        await store.start()

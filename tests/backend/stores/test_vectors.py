@@ -1,0 +1,290 @@
+"""What the vector store does, on a server and embedded alike; and what it does embedded only."""
+
+import logging
+import math
+import sqlite3
+import threading
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from app.core.faults import Fault, board
+from app.stores import vectors as module
+from app.stores.errors import StoreUnavailable, WrongCollection
+from app.stores.vectors import Hit, Piece, VectorStore
+from qdrant_client.local.local_collection import LocalCollection
+
+NewVectors = Callable[..., VectorStore]
+DIMENSIONS = 8
+
+WRITER = """
+import asyncio, itertools, pathlib, sys
+from app.stores.vectors import Piece, VectorStore
+
+async def main():
+    store = VectorStore.embedded(pathlib.Path(sys.argv[1]), "pieces", 8)
+    await store.start()
+    for number in itertools.count():
+        await store.replace(str(number), "f", "t", [Piece(str(number), "h", 0)], [[1.0] * 8])
+        print(number)
+
+asyncio.run(main())
+"""
+
+
+def along(*axes: int) -> list[float]:
+    """A vector that points equally along these axes."""
+    return [float(axis in axes) for axis in range(DIMENSIONS)]
+
+
+def pieces(*texts: str) -> list[Piece]:
+    return [Piece(text=text, heading=f"about {text}", index=index) for index, text in enumerate(texts)]
+
+
+async def test_search_finds_the_nearest_first_with_all_that_was_stored(vectors: VectorStore) -> None:
+    await vectors.replace("d1", "a.md", "Title é", pieces("one", "two"), [along(0), along(0, 1)])
+    await vectors.replace("d2", "b.pdf", "Other", pieces("three"), [along(2)])
+    hits = await vectors.search(along(0), 2)
+    assert [hit.text for hit in hits] == ["one", "two"]
+    assert hits[0] == Hit("d1", "a.md", "Title é", "about one", "one", hits[0].score, 0)
+    assert hits[0].score == pytest.approx(1.0, abs=1e-5)
+    assert hits[1].score == pytest.approx(math.sqrt(0.5), abs=1e-5)
+    assert hits[1].index == 1
+    assert await vectors.count() == 3
+
+
+async def test_an_empty_store_finds_nothing(vectors: VectorStore) -> None:
+    await vectors.ping()
+    assert await vectors.count() == 0
+    assert await vectors.search(along(0), 5) == []
+    await vectors.delete("nowhere")
+
+
+async def test_a_vector_of_nothing_is_near_to_nothing(vectors: VectorStore) -> None:
+    await vectors.replace("d", "f", "t", pieces("empty", "full"), [along(), along(0)])
+    assert {hit.text: hit.score for hit in await vectors.search(along(0), 5)} == {
+        "full": pytest.approx(1.0, abs=1e-5),
+        "empty": 0.0,
+    }
+    assert [hit.score for hit in await vectors.search(along(), 5)] == [0.0, 0.0]
+
+
+async def test_replace_may_be_repeated(vectors: VectorStore) -> None:
+    for _ in range(2):
+        await vectors.replace("d", "f", "t", pieces("one", "two"), [along(0), along(1)])
+    assert await vectors.count() == 2
+
+
+async def test_replace_removes_the_pieces_that_are_no_more(vectors: VectorStore) -> None:
+    many = module.BATCH * 2 + 5
+    await vectors.replace("d", "f", "t", pieces(*map(str, range(many))), [along(index % 8) for index in range(many)])
+    await vectors.replace("other", "f", "t", pieces("kept"), [along(7)])
+    assert await vectors.count() == many + 1
+    await vectors.replace("d", "f", "t", pieces("new"), [along(3)])
+    assert await vectors.count() == 2
+    assert (await vectors.search(along(3), 1))[0].text == "new"
+    await vectors.replace("d", "f", "t", [], [])
+    assert [hit.text for hit in await vectors.search(along(3), 5)] == ["kept"]
+
+
+async def test_delete_removes_one_document(vectors: VectorStore) -> None:
+    await vectors.replace("d1", "f", "t", pieces("one", "two"), [along(0), along(1)])
+    await vectors.replace("d2", "f", "t", pieces("three"), [along(2)])
+    await vectors.delete("d1")
+    assert [hit.document_id for hit in await vectors.search(along(0), 5)] == ["d2"]
+
+
+async def test_hostile_text_is_only_text(vectors: VectorStore) -> None:
+    await vectors.replace("d", "f", "t", pieces("kept"), [along(0)])
+    for hostile in ("'; DROP TABLE points; --", '"}]}', "d*", "é 漢字 😀", ""):
+        await vectors.replace(hostile, hostile, hostile, [Piece(hostile, hostile, 0)], [along(1)])
+        hit = (await vectors.search(along(1), 1))[0]
+        assert (hit.document_id, hit.filename, hit.title, hit.heading, hit.text) == (hostile,) * 5
+        await vectors.delete(hostile)
+        assert [hit.text for hit in await vectors.search(along(1), 5)] == ["kept"]
+
+
+async def test_pieces_survive_a_restart_and_start_may_be_repeated(new_vectors: NewVectors) -> None:
+    store = new_vectors()
+    await store.start()
+    await store.start()
+    await store.replace("d", "f", "t", pieces("one"), [along(0)])
+    await store.close()
+    await store.close()
+    store = new_vectors()
+    await store.start()
+    assert [hit.text for hit in await store.search(along(0), 5)] == ["one"]
+    await store.close()
+
+
+async def test_a_collection_of_another_dimension_is_refused_and_left_alone(new_vectors: NewVectors) -> None:
+    store = new_vectors()
+    await store.start()
+    await store.replace("d", "f", "t", pieces("one"), [along(0)])
+    await store.close()
+    with pytest.raises(WrongCollection, match=r"8 dimensions \(Cosine\).*makes 16.*QDRANT_COLLECTION"):
+        await new_vectors(16).start()
+    store = new_vectors()
+    await store.start()
+    assert await store.count() == 1
+    await store.close()
+
+
+@pytest.mark.parametrize(
+    ("given", "with_vectors", "complaint"),
+    [
+        (pieces("one"), [], "1 pieces came with 0 vectors"),
+        (pieces("one"), [[1.0]], "a vector of 1 dimensions for a collection of 8"),
+        ([Piece("one", "", 1)], [along(0)], "numbered from 0"),
+    ],
+)
+async def test_what_does_not_fit_together_is_refused_before_anything_is_written(
+    vectors: VectorStore, given: Sequence[Piece], with_vectors: list[list[float]], complaint: str
+) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        await vectors.replace("d", "f", "t", given, with_vectors)
+    assert await vectors.count() == 0
+
+
+async def test_the_fault_strikes_every_call_but_close(vectors: VectorStore) -> None:
+    board.replace([Fault("vector_store_down", 100, time.time() + 60)])
+    calls = [
+        vectors.start(),
+        vectors.ping(),
+        vectors.count(),
+        vectors.replace("d", "f", "t", [], []),
+        vectors.search(along(0), 1),
+        vectors.delete("d"),
+    ]
+    for call in calls:
+        with pytest.raises(StoreUnavailable, match="the fault vector_store_down is on"):
+            await call
+    board.replace([])
+    assert await vectors.count() == 0  # still open
+    board.replace([Fault("vector_store_down", 100, time.time() + 60)])
+    await vectors.close()
+
+
+async def test_a_store_that_is_not_open_says_so(new_vectors: NewVectors) -> None:
+    with pytest.raises(StoreUnavailable, match=r"not open: call start\(\) first"):
+        await new_vectors().search(along(0), 1)
+
+
+async def test_a_collection_that_is_gone_is_noticed(vectors: VectorStore) -> None:
+    assert vectors._client is not None
+    await vectors._ask(lambda client: client.delete_collection(vectors._collection))
+    with pytest.raises(StoreUnavailable, match="is gone; a restart makes it anew"):
+        await vectors.ping()
+
+
+async def test_a_server_that_is_not_there_is_named() -> None:
+    store = VectorStore.server("127.0.0.1", 9, "pieces", DIMENSIONS, 1.0)
+    with pytest.raises(StoreUnavailable, match=r"Qdrant at 127\.0\.0\.1:9 failed to start: .*QDRANT_HOST"):
+        await store.start()
+
+
+async def test_a_server_that_never_answers_ends_in_time(silent_port: int) -> None:
+    store = VectorStore.server("127.0.0.1", silent_port, "pieces", DIMENSIONS, 0.3)
+    started = time.monotonic()
+    with pytest.raises(StoreUnavailable, match=r"no answer within 0\.3 s"):
+        await store.start()
+    assert time.monotonic() - started < 2
+
+
+async def test_what_was_acknowledged_survives_a_kill(
+    tmp_path: Path, killed_after_writing: Callable[[str, Path], list[str]]
+) -> None:
+    acknowledged = killed_after_writing(WRITER, tmp_path / "qdrant")
+    store = VectorStore.embedded(tmp_path / "qdrant", "pieces", DIMENSIONS)
+    await store.start()
+    found = {hit.document_id for hit in await store.search([1.0] * DIMENSIONS, 10_000)}
+    await store.close()
+    assert len(acknowledged) >= 20
+    assert set(acknowledged) <= found
+
+
+async def test_embedded_a_write_ahead_log_saves_flushes_of_the_disk(tmp_path: Path) -> None:
+    store = VectorStore.embedded(tmp_path / "qdrant", "pieces", DIMENSIONS)
+    await store.start()
+    await store.close()
+    with closing(sqlite3.connect(tmp_path / "qdrant" / "collection" / "pieces" / "storage.sqlite")) as file:
+        assert file.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+async def test_embedded_a_folder_is_for_one_process(tmp_path: Path) -> None:
+    first, second = (VectorStore.embedded(tmp_path / "qdrant", "pieces", DIMENSIONS) for _ in range(2))
+    await first.start()
+    with pytest.raises(StoreUnavailable, match=r"already accessed.*QDRANT_PATH"):
+        await second.start()
+    await first.close()
+    await second.start()
+    await second.close()
+
+
+async def test_embedded_a_damaged_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "meta.json").write_text("{")
+    with pytest.raises(StoreUnavailable, match=rf"Qdrant at {tmp_path} failed to start: JSONDecodeError"):
+        await VectorStore.embedded(tmp_path, "pieces", DIMENSIONS).start()
+
+
+async def test_embedded_no_call_computes_or_writes_on_the_event_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: dict[str, set[threading.Thread]] = {}
+
+    def watch(name: str) -> None:
+        real = getattr(LocalCollection, name)
+
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            threads.setdefault(name, set()).add(threading.current_thread())
+            return real(*args, **kwargs)
+
+        monkeypatch.setattr(LocalCollection, name, watched)
+
+    watched = ("__init__", "load_vectors", "upsert", "search", "delete", "count", "close")
+    for name in watched:
+        watch(name)
+    store = VectorStore.embedded(tmp_path / "qdrant", "pieces", DIMENSIONS)
+    await store.start()
+    await store.replace("d", "f", "t", pieces("one"), [along(0)])
+    await store.search(along(0), 1)
+    await store.count()
+    await store.delete("d")
+    await store.close()
+    assert set(threads) == set(watched)
+    one = set.union(*threads.values())
+    assert len(one) == 1
+    assert threading.main_thread() not in one
+
+
+async def test_embedded_a_call_that_is_given_up_does_not_run_beside_the_next(tmp_path: Path) -> None:
+    store = VectorStore.embedded(tmp_path / "qdrant", "pieces", DIMENSIONS)
+    await store.start()
+    store._timeout_seconds = 0.02
+    with pytest.raises(StoreUnavailable, match=r"no answer within 0\.02 s"):
+        await store.replace("d", "f", "t", pieces(*map(str, range(32))), [along(0)] * 32)
+    store._timeout_seconds = 5.0
+    assert await store.count() == 32
+    await store.close()
+
+
+async def test_embedded_nobody_is_shown_the_drivers_warnings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(LocalCollection, "LARGE_DATA_THRESHOLD", 1)
+    monkeypatch.setattr("qdrant_client.local.async_qdrant_local.AsyncQdrantLocal.LARGE_DATA_THRESHOLD", 1)
+    monkeypatch.setattr(module, "LOCAL_LIMIT", 1)
+    with warnings.catch_warnings(record=True) as shown:
+        warnings.simplefilter("always")
+        for _ in range(2):
+            store = VectorStore.embedded(tmp_path / "qdrant", "pieces", DIMENSIONS)
+            with caplog.at_level(logging.WARNING):
+                await store.start()
+            await store.replace("d", "f", "t", pieces("one", "two"), [along(0), along(1)])
+            await store.close()
+    assert [str(warning.message) for warning in shown] == []
+    assert "Set VECTOR_STORE=server" in caplog.text

@@ -1,0 +1,69 @@
+"""`.env.example` lists every variable there is, with the default that it really has."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from app.core.config import Settings
+from pydantic import SecretStr
+
+PROJECT = Path(__file__).resolve().parents[2]
+COMPOSE = "\n".join(path.read_text() for path in PROJECT.glob("docker-compose*.yml"))
+#: Read by the Makefile's commands, and by nothing else.
+COMMANDS = {"COMPOSE", "LOCAL", "TOOLS_PATH"}
+
+
+def example() -> dict[str, str]:
+    lines = (PROJECT / ".env.example").read_text().splitlines()
+    return dict(line[1:].split("=", 1) for line in lines if re.match(r"#[A-Z_]+=", line))
+
+
+def in_compose() -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for name, default in re.findall(r"\$\{([A-Z_]+):-([^}]*)\}", COMPOSE):
+        found.setdefault(name, set()).add(default)
+    return found
+
+
+def shown(value: Any) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        return json.dumps(value)
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def test_it_lists_every_variable_and_no_other() -> None:
+    settings = {name.upper() for name in Settings.model_fields}
+    assert set(example()) == settings | set(in_compose()) | COMMANDS
+
+
+def test_a_variable_has_one_default_in_the_compose_files() -> None:
+    assert {name: defaults for name, defaults in in_compose().items() if len(defaults) > 1} == {}
+
+
+def test_each_default_is_the_one_that_holds() -> None:
+    values = example()
+    for name, (default,) in in_compose().items():
+        assert values[name] == default, name
+    for name, field in Settings.model_fields.items():
+        if name.upper() not in in_compose():
+            assert values[name.upper()] == shown(field.default), name
+
+
+def test_a_default_that_the_compose_file_changes_is_explained() -> None:
+    text = (PROJECT / ".env.example").read_text()
+    for name, field in Settings.model_fields.items():
+        for default in in_compose().get(name.upper(), ()):
+            if default != shown(field.default):
+                comment = text.split(f"#{name.upper()}=")[0].splitlines()[-1]
+                assert "the compose file's default" in comment, name
+
+
+def test_the_example_can_be_read_back_as_settings(tmp_path: Path) -> None:
+    dotenv = tmp_path / ".env"
+    dotenv.write_text("\n".join(f"{name}={value}" for name, value in example().items()))
+    assert Settings(_env_file=dotenv).ai_prices == Settings().ai_prices  # type: ignore[call-arg]

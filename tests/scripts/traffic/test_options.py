@@ -1,0 +1,39 @@
+"""What a run may be asked, on the command line and by environment."""
+
+import pytest
+
+from scripts.traffic.options import Options, parse
+
+
+def test_without_arguments_the_defaults_hold() -> None:
+    assert parse([], {}) == Options()
+
+
+def test_the_environment_replaces_defaults_and_arguments_replace_the_environment() -> None:
+    environment = {"RATE": "2.5", "SECONDS": "0", "BACKEND_URL": "http://backend:8000/", "SEED": "7"}
+    options = parse(["--rate", "9"], environment)
+    assert (options.rate, options.seconds, options.url, options.seed) == (9.0, 0.0, "http://backend:8000", 7)
+
+
+def test_an_empty_variable_is_one_that_is_not_set() -> None:
+    assert parse([], {"RATE": "", "BACKEND_URL": ""}) == Options()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "complaint"),
+    [
+        (["--rate", "0"], {}, "--rate: invalid rate (above 0, at most 1000 requests/s) value: '0'"),
+        ([], {"RATE": "nan"}, "--rate: invalid rate"),
+        (["--seconds", "-1"], {}, "--seconds: invalid number of seconds (0 or more) value: '-1'"),
+        (["--seconds", "inf"], {}, "--seconds: invalid number of seconds"),
+        ([], {"BACKEND_URL": "backend:8000"}, "--url: invalid URL (http://host:port) value: 'backend:8000'"),
+        (["--max-in-flight", "0"], {}, "--max-in-flight: invalid whole number (1 or more) value: '0'"),
+    ],
+)
+def test_nonsense_is_refused_by_name(
+    arguments: list[str], environment: dict[str, str], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        parse(arguments, environment)
+    assert end.value.code == 2
+    assert complaint in capsys.readouterr().err
