@@ -80,18 +80,18 @@ def _deflated(unit: bytes, megabytes: int) -> bytes:
     return b"".join([squeeze.compress(block) for _ in range(megabytes)]) + squeeze.flush()
 
 
-def inflating_text(megabytes: int = 128) -> bytes:
+def inflating_text(megabytes: int = 64) -> bytes:
     """A page whose content inflates a thousandfold."""
     return _one_page(stream(_deflated(b"BT /F1 1 Tf (bomb) Tj ET ", megabytes), _FLATE))
 
 
 def inflating_twice() -> bytes:
-    """As above, and compressed once more: half a kilobyte for a hundred million."""
-    return _one_page(stream(zlib.compress(_deflated(b"BT (a) Tj ET ", 128)), b"/Filter [/FlateDecode /FlateDecode]"))
+    """As above, and compressed once more: half a kilobyte for sixty million."""
+    return _one_page(stream(zlib.compress(_deflated(b"BT (a) Tj ET ", 64)), b"/Filter [/FlateDecode /FlateDecode]"))
 
 
-def many_operators(count: int = 400_000) -> bytes:
-    """A content stream that passes any limit of size and keeps its reader busy for tens of seconds."""
+def many_operators(count: int = 240_000) -> bytes:
+    """A content stream that passes any limit of size and keeps its reader busy for several seconds."""
     return _one_page(stream(zlib.compress(b"BT /F1 1 Tf " + b"(a)Tj " * count + b"ET"), _FLATE))
 
 
@@ -118,7 +118,7 @@ def forms_in_forms(depth: int = 12, width: int = 10) -> bytes:
 
 def _object_stream_bomb(random: Random) -> bytes:
     entries = b"/Type /ObjStm /N 1000000 /First 8000000 " + _FLATE
-    return _one_page(stream(_deflated(b"1 0 ", 64), entries), contents=b"9 0 R")
+    return _one_page(stream(_deflated(b"1 0 ", 32), entries), contents=b"9 0 R")
 
 
 def _deep_tree(random: Random) -> bytes:
@@ -150,7 +150,7 @@ def _loop(random: Random) -> bytes:
 
 def _fonts(random: Random) -> bytes:
     mapping = b"begincmap\n1 begincodespacerange <00> <FFFF> endcodespacerange\n"
-    mapping += b"1 beginbfrange\n<0000> <FFFF> <0000>\nendbfrange\n" * random.choice([1, 20_000])
+    mapping += b"1 beginbfrange\n<0000> <FFFF> <0000>\nendbfrange\n" * random.choice([1, 5_000])
     font = b"/Font << /F1 << /Type /Font /Subtype /Type0 /Encoding /Identity-H /ToUnicode 5 0 R >> >>"
     page = _page().replace(_FONT, font)
     shown = stream(b"BT /F1 1 Tf <00010002> Tj ET")
@@ -200,7 +200,7 @@ def _no_table(random: Random) -> bytes:
 HOSTILE: dict[str, Maker] = {
     "PDF with a password": lambda random: encrypted_pdf("locked", "secret"),
     "PDF that is encrypted and opens without a password": lambda random: encrypted_pdf("open to all", ""),
-    "PDF with a content stream that inflates to 128 MB": lambda random: inflating_text(),
+    "PDF with a content stream that inflates to 64 MB": lambda random: inflating_text(),
     "PDF with a stream that inflates twice": lambda random: inflating_twice(),
     "PDF with twenty thousand pages": lambda random: many_pages(),
     "PDF with forms in forms": lambda random: forms_in_forms(),
@@ -217,6 +217,6 @@ HOSTILE: dict[str, Maker] = {
 }
 #: Those that take seconds to refuse, and are for tests that mean to wait.
 SLOW: dict[str, Maker] = {
-    "PDF with a page of too many operators": lambda random: many_operators(),
+    "PDF with a page of very many operators": lambda random: many_operators(),
     "PDF with hundreds of slow pages": lambda random: busy_pages(),
 }

@@ -56,7 +56,7 @@ def _response_times() -> model.Panel:
         title="AI Response Time Distribution",
         read="Each column is a minute, each cell the answers that took so long: the brighter, the more. Two "
         "bright bands are two kinds of answer; a band that climbs is a model that slows down. A diamond "
-        "is one answer; click it for its trace.",
+        "is one answer; click it for its trace. An empty grid: nothing was asked; no grid: no backend answers.",
         comes_from="`ai_response_duration_seconds` of type chat, failed calls included.",
         normal="One narrow band that stays where it is.",
         unit=shapes.SECONDS,
@@ -118,7 +118,7 @@ def _vector_search() -> model.Panel:
         shapes.Line(queries.quantile(0.95, search), "p95", exemplars=True),
         shapes.Line(queries.quantile(0.99, search), "p99"),
     ]
-    return shapes.time_series(about, lines)
+    return shapes.time_series(about, lines, colours=limits.QUANTILES)
 
 
 def _token_usage() -> model.Panel:
@@ -132,7 +132,6 @@ def _token_usage() -> model.Panel:
         unit=shapes.COUNT,
         empty=_NOTHING_SCRAPED,
         onwards=[links.traces("Traces with a model call", _MODEL_TRACES)],
-        decimals=0,
     )
     columns = [
         shapes.Column(queries.in_shown_time("ai_requests_total", _MODEL, by=("model",)), "Calls"),
@@ -159,7 +158,7 @@ def _satisfaction() -> model.Panel:
     )
     # Scores begin at 1: anything else says that there is no rating.
     mean = f"{queries.shared('user_satisfaction_score')} > 0"
-    return shapes.time_series(about, [shapes.Line(mean, "mean score")])
+    return shapes.time_series(about, [shapes.Line(mean, "mean score")], colours={"mean score": limits.NEUTRAL})
 
 
 def _first_token() -> model.Panel:
@@ -198,13 +197,12 @@ def _retrieval_quality() -> model.Panel:
         onwards=[links.logs("Logs about chat", '|= "chat"')],
         decimals=2,
         low=0,
-        high=1,
     )
     lines = [
         shapes.Line(queries.quantile(0.5, "rag_top_score"), "median question"),
         shapes.Line(queries.quantile(0.1, "rag_top_score"), "worst tenth"),
     ]
-    return shapes.time_series(about, lines)
+    return shapes.time_series(about, lines, colours={"median question": limits.NEUTRAL, "worst tenth": limits.BAD})
 
 
 def _rag_failures() -> model.Panel:
@@ -224,7 +222,14 @@ def _rag_failures() -> model.Panel:
         low=0,
     )
     failures = queries.per_second("rag_query_failures_total", by=("reason",))
-    return shapes.time_series(about, [shapes.Line(failures, "{{reason}}")], stacked=True)
+    colours = {
+        "no_match": limits.MUTED,
+        "embedding": limits.NEUTRAL,
+        "vector_store": limits.DEEP,
+        "ai": limits.BAD,
+        "timeout": limits.WARNING,
+    }
+    return shapes.time_series(about, [shapes.Line(failures, "{{reason}}")], colours=colours, stacked=True)
 
 
 def _cost() -> model.Panel:
@@ -257,4 +262,5 @@ def _tokens_by_direction() -> model.Panel:
         low=0,
     )
     tokens = queries.per_second("ai_tokens_by_direction_total", _MODEL, by=("direction",))
-    return shapes.time_series(about, [shapes.Line(tokens, "{{direction}}")], stacked=True)
+    colours = {"input": limits.NEUTRAL, "output": limits.WARNING}
+    return shapes.time_series(about, [shapes.Line(tokens, "{{direction}}")], colours=colours, stacked=True)

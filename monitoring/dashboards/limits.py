@@ -34,9 +34,13 @@ def too_high(warning: float, bad: float | None = None) -> Limits:
     return Limits(GOOD, steps)
 
 
-def too_low(bad: float, warning: float) -> Limits:
-    """Bad below `bad`, a warning up to `warning`, good from there on."""
-    return Limits(BAD, ((bad, WARNING), (warning, GOOD)))
+def too_low(bad: float, warning: float, lowest: float | None = None) -> Limits:
+    """Bad below `bad`, a warning up to `warning`, good from there on.
+
+    A dial writes "no data" in the base colour: with the `lowest` value that there can be, that is not the bad one.
+    """
+    steps = ((bad, WARNING), (warning, GOOD))
+    return Limits(BAD, steps) if lowest is None else Limits(MUTED, ((lowest, BAD), *steps))
 
 
 # Share of scraped replicas, 0 to 1. All of them is the only good value; anything above none is "partly".
@@ -49,7 +53,7 @@ RESPONSE_SECONDS: Final = too_high(2.0)
 ERROR_RATIO: Final = too_high(0.01, 0.05)
 
 # Share of questions for which something fitting was found and answered, 0 to 1.
-RAG_SUCCESS: Final = too_low(0.80, 0.90)
+RAG_SUCCESS: Final = too_low(0.80, 0.90, lowest=0.0)
 
 # Seconds, 95th percentile; both are bounds of the histogram's buckets, between which a quantile is a guess.
 # Beyond one second a reader thinks that nothing happens.

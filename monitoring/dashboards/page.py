@@ -184,7 +184,11 @@ def _links() -> list[model.DashboardLink]:
     alerts = model.DashboardLink(
         title="Alerts", type_val=model.DashboardLinkType.LINK, url="/alerting/list", icon="bolt"
     )
-    return [others, alerts, error_logs("Error logs"), traces("Failed requests' traces", "{ status = error }")]
+    logs, failed = error_logs("Logs"), traces("Traces", "{ status = error }")
+    alerts.tooltip = "Every rule, firing or not"
+    logs.tooltip = "Errors in the logs of the chosen environments and time"
+    failed.tooltip = "Traces with an error in the shown time"
+    return [others, alerts, logs, failed]
 
 
 def _placed(rows: Sequence[Row]) -> list[model.Panel | model.RowPanel]:

@@ -122,6 +122,8 @@ class Supervisor:
             return sorted(processes)
         added, changed, removed = self._call("reloadConfig")[0]
         for name in (*changed, *removed):
+            self._call("stopProcessGroup", name, False)  # all at once: some take seconds to end
+        for name in (*changed, *removed):
             self._call("stopProcessGroup", name)
             self._call("removeProcessGroup", name)
         for name in (*added, *changed):

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any, cast
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect, sync_playwright
 from prometheus_client.parser import text_string_to_metric_families
 
 BACKEND = Path(__file__).parents[2] / "backend"
@@ -37,6 +37,13 @@ ARGUMENTS = [
 _REFUSED = re.compile(r"Failed to load resource: the server responded with a status of [45]\d\d")
 #: Seconds that a browser's report, or a server's start, may take.
 PATIENCE = 15.0
+
+#: A document, and a question that it answers.
+TELESCOPE = """The refractor in the east dome was built in 1887. It has an aperture of 38 centimetres.
+
+Public nights are held on the first Friday of each month.
+"""
+QUESTION = "When was the refractor in the east dome built?"
 
 
 @dataclass(frozen=True)
@@ -145,6 +152,16 @@ class Visit:
         file = {"name": name, "mimeType": "", "buffer": content.encode()}
         self.page.get_by_label("Add documents").set_input_files(cast(Any, file))
 
+    def index(self, name: str = "telescope.txt", content: str = TELESCOPE) -> None:
+        """Chooses a file, and waits until it can be asked about."""
+        self.upload(name, content)
+        row = self.page.get_by_label("Your uploads").get_by_role("listitem").filter(has_text=name)
+        expect(row).to_contain_text(re.compile(r"\d+ passages?\s*$"))
+
+    def last_answer(self) -> Locator:
+        """The newest question with what came of it."""
+        return self.page.get_by_role("article").last
+
     def evaluate(self, script: str, argument: Any = None) -> Any:
         """Runs a function of the test's own in the page."""
         return self.page.evaluate(script, argument)
@@ -152,6 +169,10 @@ class Visit:
     def leave(self) -> None:
         """Goes somewhere else."""
         self.page.goto("about:blank")
+
+
+#: Opens the page as someone new, with the browser's options for that person (a phone, a dark screen).
+Opener = Callable[..., Visit]
 
 
 @contextmanager

@@ -70,7 +70,7 @@ def test_every_kind_of_harm_turns_up() -> None:
         "cut off", "bits flipped", "Latin-1", "NULs", "byte order mark", "half a surrogate pair", "utf-16",
         "under the name of", "no text", "random bytes", "one line of", "arrays in arrays", "a wide array",
         "lone surrogates", "a quote that never closes", "100,000 columns", "elements in elements",
-        "inflates to 128 MB", "a password", "references in a circle", "no name", "a name that climbs",
+        "inflates to 64 MB", "a password", "references in a circle", "no name", "a name that climbs",
         "a name with line ends", "a name beyond ASCII", "a name of 10,000 characters",
     ):  # fmt: skip
         assert kind in reasons, kind

@@ -1,6 +1,8 @@
 """The document store in one SQLite file: a table a collection, a JSON body a record."""
 
+import asyncio
 import sqlite3
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -12,6 +14,8 @@ from app.stores.documents import DocumentStore
 from app.stores.errors import DuplicateRecord
 from app.stores.records import COLLECTIONS, INDEXES, Record, Where
 from app.stores.sqlite_query import column, condition, json_kind
+
+_PAUSE_SECONDS = 0.02
 
 
 class SqliteDocumentStore(DocumentStore):
@@ -38,17 +42,33 @@ class SqliteDocumentStore(DocumentStore):
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._writer = await self._connect()
-            # FULL: a commit has reached the disk when it returns, also where the power fails a moment later.
-            await self._writer.executescript(
-                f"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; BEGIN IMMEDIATE; {_schema()} COMMIT"
-            )
+            await self._prepare(self._writer)
             self._reader = await self._connect()
         except self.driver_errors as error:
             await self.close()
             raise self._unavailable("start", error) from None
 
+    async def _prepare(self, writer: aiosqlite.Connection) -> None:
+        # FULL: a commit has reached the disk when it returns, also where the power fails a moment later.
+        script = f"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; BEGIN IMMEDIATE; {_schema()} COMMIT"
+        deadline = time.monotonic() + self._timeout_seconds
+        while True:
+            try:
+                await writer.executescript(script)
+            except sqlite3.OperationalError as error:
+                # Of several processes that turn a new file to WAL at once, SQLite lets some fail and not wait.
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(_PAUSE_SECONDS)
+            else:
+                return
+
     async def _connect(self) -> aiosqlite.Connection:
-        return await aiosqlite.connect(self._path, isolation_level=None, timeout=self._timeout_seconds)
+        connection = aiosqlite.connect(self._path, isolation_level=None, timeout=self._timeout_seconds)
+        # A process that fails before it closes the store must still end, and so be restarted: aiosqlite's thread
+        # would keep it for ever. Nothing is lost, for no transaction outlives its statement.
+        connection._thread.daemon = True
+        return await connection
 
     async def close(self) -> None:
         """See `DocumentStore.close`."""

@@ -1,7 +1,7 @@
 """From settings to a working AI, or to an error that says which setting is wrong."""
 
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 
 import pytest
 from app.core.faults import Fault, board
@@ -11,7 +11,7 @@ from app.services.metrics_service import metrics
 from prometheus_client import REGISTRY
 from pydantic import BaseModel, SecretStr
 
-from tests.backend.ai.fake_openai import GOOD_ANSWER, FakeOpenAI, fake_openai, refusing, streaming
+from tests.backend.ai.fake_openai import GOOD_ANSWER, FakeOpenAI, refusing, streaming
 from tests.backend.ai.scripted import drain
 
 PROMPT = Prompt("How do I free space?", [Passage("Disk", "Delete old backups to free space.")])
@@ -36,13 +36,6 @@ class Settings(BaseModel, frozen=True):
     ai_circuit_failures: int = 2
     ai_circuit_reset_seconds: float = 20.0
     ai_prices: Mapping[str, tuple[float, float]] = {"openai-chat": (2.0, 8.0)}
-
-
-@pytest.fixture
-async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FakeOpenAI]:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    async with fake_openai() as fake:
-        yield fake
 
 
 def value(name: str, **labels: str) -> float:

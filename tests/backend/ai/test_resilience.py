@@ -1,58 +1,15 @@
-"""Time limits, retries and circuits around a provider."""
+"""Time limits and retries around a provider."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
-import httpx
 import pytest
-from app.services.ai.base import AIError, Chunk, ErrorReason, Prompt
-from app.services.ai.http_provider import HttpProvider, openai_api
-from app.services.ai.resilience import Limits, ResilientProvider
+from app.services.ai.base import AIError, Chunk, ErrorReason
+from app.services.ai.resilience import ResilientProvider
 
-from tests.backend.ai.fake_openai import (
-    GOOD_ANSWER,
-    FakeOpenAI,
-    embedding,
-    event,
-    fake_openai,
-    hanging_up,
-    refusing,
-    streaming,
-)
-from tests.backend.ai.scripted import ANSWER, LAST, Clock, ScriptedProvider, Step, drain, error, settle, until_error
-
-PROMPT = Prompt("How do I free space?")
-LIMITS = Limits(first_chunk=5.0, between_chunks=5.0, whole=60.0, attempts=3, backoff=0.5, max_backoff=8.0)
-
-
-class Bench:
-    """A guarded provider whose script, clock and reports a test can see."""
-
-    def __init__(self, *scripts: Sequence[Step], limits: Limits = LIMITS, failures: int = 100) -> None:
-        self.inner = ScriptedProvider(list(scripts))
-        self.clock = Clock()
-        self.retries: list[tuple[str, str]] = []
-        self.states: list[tuple[str, str]] = []
-        self.provider = ResilientProvider(
-            self.inner,
-            limits,
-            failures,
-            20.0,
-            lambda model, reason: self.retries.append((model, reason)),
-            lambda model, state: self.states.append((model, state)),
-            self.clock,
-            self.clock.sleep,
-        )
-
-    async def answer(self) -> list[Chunk]:
-        return await drain(self.provider.stream(PROMPT))
-
-    async def failure(self) -> AIError:
-        with pytest.raises(AIError) as caught:
-            await self.answer()
-        return caught.value
+from tests.backend.ai.bench import LIMITS, PROMPT, Bench
+from tests.backend.ai.scripted import ANSWER, LAST, ScriptedProvider, Step, drain, error, settle, until_error
 
 
 async def test_a_good_answer_passes_through_as_it_is() -> None:
@@ -201,133 +158,3 @@ async def test_a_reader_that_is_cancelled_closes_the_stream_and_fails_nothing(sc
     await settle(task)
     assert bench.inner.closed_streams == 1
     assert (bench.inner.calls, bench.states) == (1, [])
-
-
-async def test_the_circuit_opens_is_tried_and_closes() -> None:
-    bench = Bench(*[[error("server_error")]] * 4, limits=replace(LIMITS, attempts=1), failures=3)
-    for _ in range(3):
-        assert (await bench.failure()).reason == "server_error"
-    assert bench.states == [("chat-model", "open")]
-    refusal = await bench.failure()
-    assert (refusal.reason, refusal.retry_after, bench.inner.calls) == ("circuit_open", 20.0, 3)
-
-    bench.clock.now += 20
-    assert (await bench.failure()).reason == "server_error"
-    assert bench.states[1:] == [("chat-model", "half_open"), ("chat-model", "open")]
-
-    bench.clock.now += 20
-    assert await bench.answer() == list(ANSWER)
-    assert bench.states[3:] == [("chat-model", "half_open"), ("chat-model", "closed")]
-
-
-async def test_no_retry_runs_into_a_circuit_that_its_own_call_has_opened() -> None:
-    bench = Bench(*[[error("connection")]] * 5, failures=2)
-    assert (await bench.failure()).reason == "connection"
-    assert (bench.inner.calls, len(bench.retries)) == (2, 1)
-
-
-async def test_streams_that_always_break_off_open_the_circuit() -> None:
-    broken: list[Step] = [Chunk("a"), error("protocol")]
-    bench = Bench(broken, broken, broken, failures=3)
-    for _ in range(3):
-        await bench.failure()
-    assert (await bench.failure()).reason == "circuit_open"
-
-
-async def test_whole_answers_and_whole_embeddings_start_the_count_anew() -> None:
-    broken: list[Step] = [Chunk("a"), error("protocol")]
-    bench = Bench(broken, list(ANSWER), broken, list(ANSWER), broken, failures=2)
-    for _ in range(2):
-        await bench.failure()
-        await bench.answer()
-    await bench.failure()
-    assert bench.states == []
-    bench.inner.scripts = [[error("protocol")], [], [error("protocol")]]
-    with pytest.raises(AIError, match="protocol"):
-        await bench.provider.embed(["abc"])
-    await bench.provider.embed(["abc"])
-    with pytest.raises(AIError, match="protocol"):
-        await bench.provider.embed(["abc"])
-    assert bench.states == []
-
-
-async def test_each_model_has_its_own_circuit() -> None:
-    bench = Bench([error("connection")], limits=replace(LIMITS, attempts=1), failures=1)
-    await bench.failure()
-    assert bench.states == [("chat-model", "open")]
-    assert (await bench.provider.embed(["abc"])).vectors == [[3.0, 0.0]]
-
-
-async def test_while_a_trial_is_under_way_others_are_refused() -> None:
-    bench = Bench([error("connection")], [0.1, *ANSWER], limits=replace(LIMITS, attempts=1), failures=1)
-    await bench.failure()
-    bench.clock.now += 20
-    trial = asyncio.create_task(bench.answer())
-    await asyncio.sleep(0.02)
-    assert (await bench.failure()).reason == "circuit_open"
-    assert await trial == list(ANSWER)
-    assert await bench.answer() == list(ANSWER)
-
-
-async def test_the_check_is_one_attempt_and_asks_no_circuit() -> None:
-    bench = Bench([error("connection")], limits=replace(LIMITS, attempts=1), failures=1)
-    await bench.failure()
-    bench.inner.scripts = [[error("server_error")]]
-    with pytest.raises(AIError, match="server_error"):
-        await bench.provider.check()
-    await bench.provider.check()
-    assert bench.states == [("chat-model", "open")]
-
-
-async def test_the_check_has_its_time_limit() -> None:
-    bench = Bench([5.0], limits=replace(LIMITS, first_chunk=0.05))
-    with pytest.raises(AIError) as caught:
-        await bench.provider.check()
-    assert caught.value.reason == "timeout"
-
-
-async def test_closing_closes_the_provider() -> None:
-    bench = Bench()
-    await bench.provider.close()
-    assert bench.inner.closed
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[FakeOpenAI]:
-    async with fake_openai() as fake:
-        yield fake
-
-
-def over_http(server: FakeOpenAI, clock: Clock, failures: int = 5) -> ResilientProvider:
-    api = openai_api(server.url, "key")
-    inner = HttpProvider(api, "chat", "embed", 2, 5.0, transport=httpx.AsyncHTTPTransport(verify=False))
-    return ResilientProvider(inner, LIMITS, failures, 20.0, clock=clock, sleep=clock.sleep)
-
-
-async def test_over_http_a_server_that_recovers_is_answered_from(server: FakeOpenAI) -> None:
-    clock = Clock()
-    provider = over_http(server, clock)
-    server.script = [refusing(500), refusing(429, {"Retry-After": "3"}), streaming(GOOD_ANSWER), hanging_up]
-    server.script += [embedding([1.0, 0.0])]
-    assert "".join(chunk.text for chunk in await drain(provider.stream(PROMPT))) == "Hello\u2028there"
-    assert (await provider.embed(["abc"])).vectors == [[1.0, 0.0]]
-    assert clock.slept[1] == 3.0
-    assert len(clock.slept) == 3
-    await provider.close()
-
-
-async def test_over_http_the_circuit_spares_a_broken_server(server: FakeOpenAI) -> None:
-    clock = Clock()
-    provider = over_http(server, clock, failures=2)
-    server.script = [refusing(500), refusing(500)]
-    reasons: list[str] = []
-    for _ in range(3):
-        with pytest.raises(AIError) as caught:
-            await drain(provider.stream(PROMPT))
-        reasons.append(caught.value.reason)
-    assert reasons == ["server_error", "circuit_open", "circuit_open"]
-    assert len(server.requests) == 2
-    clock.now += 20
-    server.script = [streaming([event("again"), event(None, "stop")])]
-    assert (await drain(provider.stream(PROMPT)))[0].text == "again"
-    await provider.close()

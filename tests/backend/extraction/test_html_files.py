@@ -43,6 +43,15 @@ def test_tags_that_are_never_closed_lose_no_text(limits: Limits) -> None:
         assert word in text
 
 
+def test_a_title_that_swallows_the_page_is_text_too(limits: Limits) -> None:
+    assert "the page" in extract(b"<title>T the <b>bold</b> and the page", "html", limits).text
+
+
+def test_a_block_inside_a_heading_is_part_of_it(limits: Limits) -> None:
+    found = extract(b"<h2><div>Opening</div><br>hours</h2>From 9 to 5.", "html", limits)
+    assert found.sections == [Section("Opening hours", "From 9 to 5.")]
+
+
 def test_an_end_without_its_start_hides_nothing(limits: Limits) -> None:
     assert extract(b"</svg></script></style>seen", "html", limits).text == "seen"
 

@@ -103,6 +103,6 @@ def test_a_string_of_escapes_that_never_closes_takes_no_time(refused: Refusals) 
     assert error.reason == "unreadable"
 
 
-def test_long_keys_cannot_multiply_the_text(refused: Refusals) -> None:
-    content = b'{"' + b"k" * 100_000 + b'": [' + b"1," * 99_999 + b"1]}"
-    assert refused(content, "json").reason == "too_long"
+def test_long_keys_cannot_multiply_the_text(limits: Limits) -> None:
+    content = b'{"' + b"k" * 100_000 + b'": [' + b"1," * 9_999 + b"1]}"
+    assert len(extract(content, "json", limits).text) < 100 * 10_000

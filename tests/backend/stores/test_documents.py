@@ -98,9 +98,10 @@ async def test_find_sorts_and_limits(store: DocumentStore) -> None:
 
 
 async def test_records_of_one_moment_are_sorted_by_id(store: DocumentStore) -> None:
+    """In a collection that no index sorts by chance."""
     for name in ("b", "c", "a"):
-        await store.insert("messages", {"id": name, "created_at": 1.0})
-    assert [record["id"] for record in await store.find("messages", {}, sort="created_at")] == ["c", "b", "a"]
+        await store.insert("uploads", {"id": name, "created_at": 1.0})
+    assert [record["id"] for record in await store.find("uploads", {}, sort="created_at")] == ["c", "b", "a"]
 
 
 CASES: list[tuple[dict[str, Any], set[str]]] = [
@@ -213,24 +214,26 @@ async def test_delete_removes_what_matches_only(store: DocumentStore) -> None:
 
 async def test_claim_takes_the_oldest_and_returns_it_changed(store: DocumentStore) -> None:
     for name, created, status in (("b", 2.0, "queued"), ("a", 1.0, "queued"), ("old", 0.0, "failed")):
-        await store.insert("jobs", {"id": name, "created_at": created, "status": status})
+        await store.insert("uploads", {"id": name, "created_at": created, "status": status})
     changes = {"status": "running", "started_at": 5.0}
-    assert await store.claim("jobs", {"status": "queued"}, changes, oldest_by="created_at") == {
+    assert await store.claim("uploads", {"status": "queued"}, changes, oldest_by="created_at") == {
         "id": "a",
         "created_at": 1.0,
         **changes,
     }
-    second = await store.claim("jobs", {"status": "queued"}, changes, oldest_by="created_at")
+    second = await store.claim("uploads", {"status": "queued"}, changes, oldest_by="created_at")
     assert second is not None
     assert second["id"] == "b"
-    assert await store.claim("jobs", {"status": "queued"}, changes, oldest_by="created_at") is None
-    assert await store.get("jobs", "old") == {"id": "old", "created_at": 0.0, "status": "failed"}
+    assert await store.claim("uploads", {"status": "queued"}, changes, oldest_by="created_at") is None
+    assert await store.get("uploads", "old") == {"id": "old", "created_at": 0.0, "status": "failed"}
 
 
 async def test_claim_takes_records_of_one_moment_by_id(store: DocumentStore) -> None:
     for name in ("b", "c", "a"):
-        await store.insert("jobs", {"id": name, "created_at": 1.0, "status": "queued"})
-    claims = [await store.claim("jobs", {"status": "queued"}, {"status": "x"}, oldest_by="created_at") for _ in "123"]
+        await store.insert("uploads", {"id": name, "created_at": 1.0, "status": "queued"})
+    claims = [
+        await store.claim("uploads", {"status": "queued"}, {"status": "x"}, oldest_by="created_at") for _ in "123"
+    ]
     assert [record["id"] for record in claims if record is not None] == ["a", "b", "c"]
 
 

@@ -1,11 +1,15 @@
 """What SQLite alone has to prove: durability, time limits, the use of its indexes."""
 
 import asyncio
+import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from app.stores import sqlite
 from app.stores.documents import StoreUnavailable
 from app.stores.sqlite import SqliteDocumentStore
 from app.stores.sqlite_query import column, condition
@@ -36,6 +40,26 @@ async def test_what_was_acknowledged_survives_a_kill(
     for number in acknowledged:
         assert await store.get("uploads", number) == {"id": number, "content": "x" * 5000, "seen": True}
     await store.close()
+
+
+UNCLOSED = """
+import asyncio, pathlib, sys
+from app.stores.sqlite import SqliteDocumentStore
+
+async def main():
+    global store
+    store = SqliteDocumentStore(pathlib.Path(sys.argv[1]), 5.0)
+    await store.start()
+    raise SystemExit(7)
+
+asyncio.run(main())
+"""
+
+
+def test_a_process_that_fails_before_it_closes_the_store_still_ends(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(Path(sqlite.__file__).parents[2])}
+    command = [sys.executable, "-c", UNCLOSED, str(tmp_path / "records.sqlite")]
+    assert subprocess.run(command, env=environment, timeout=30, check=False).returncode == 7
 
 
 async def test_commits_reach_the_disk_before_they_return(tmp_path: Path) -> None:

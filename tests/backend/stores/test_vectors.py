@@ -1,10 +1,12 @@
 """What the vector store does, on a server and embedded alike; and what it does embedded only."""
 
+import asyncio
 import logging
 import math
 import sqlite3
 import threading
 import time
+import uuid
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -179,6 +181,15 @@ async def test_a_collection_that_is_gone_is_noticed(vectors: VectorStore) -> Non
     await vectors._ask(lambda client: client.delete_collection(vectors._collection))
     with pytest.raises(StoreUnavailable, match="is gone; a restart makes it anew"):
         await vectors.ping()
+
+
+async def test_replicas_may_start_on_an_empty_server_at_the_same_moment(qdrant_port: int) -> None:
+    name = f"test_{uuid.uuid4().hex}"
+    stores = [VectorStore.server("127.0.0.1", qdrant_port, name, DIMENSIONS, 5.0) for _ in range(6)]
+    await asyncio.gather(*(store.start() for store in stores))
+    for store in stores:
+        await store.ping()
+        await store.close()
 
 
 async def test_a_server_that_is_not_there_is_named() -> None:

@@ -5,7 +5,8 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, redirect_stdout, suppress
+from io import StringIO
 from pathlib import Path
 
 import httpx
@@ -43,6 +44,8 @@ services:
 class Project:
     """A small project in a folder of its own."""
 
+    said = ""
+
     def __init__(self, folder: Path, port: int) -> None:
         self.folder = folder
         self.port = port
@@ -64,18 +67,36 @@ class Project:
         return httpx.get(f"http://127.0.0.1:{self.port}/", trust_env=False).text
 
 
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+@contextmanager
+def made_at(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    """A project with its programs, ended afterwards."""
     monkeypatch.setattr("scripts.local.ready._POLL_SECONDS", 0.05)
-    program(tmp_path / "tools" / "web", WEB_PROGRAM)
-    program(tmp_path / "tools" / "idle-program", IDLE_PROGRAM)
-    monkeypatch.setenv("TOOLS_PATH", str(tmp_path / "tools"))
+    program(folder / "tools" / "web", WEB_PROGRAM)
+    program(folder / "tools" / "idle-program", IDLE_PROGRAM)
+    monkeypatch.setenv("TOOLS_PATH", str(folder / "tools"))
     for name in ("YES", "SPARE", "PORT_WEB"):
         monkeypatch.delenv(name, raising=False)
-    made = Project(tmp_path / "project", free_port())
+    made = Project(folder / "project", free_port())
     yield made
     for process in ours(made.folder / ".run"):  # faster than a `down`, which tests of its own look at
         process.kill()
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    with made_at(tmp_path, monkeypatch) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """A project that runs, for tests that change nothing of it; `said` is what `up` printed."""
+    with pytest.MonkeyPatch.context() as patch, made_at(tmp_path_factory.mktemp("running"), patch) as made:
+        said = StringIO()
+        with redirect_stdout(said):
+            assert made("up") == 0
+        made.said = said.getvalue()
+        yield made
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
@@ -89,29 +110,30 @@ def eventually(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
     return False
 
 
-def test_up_starts_what_can_be_started_and_says_what_cannot(
-    project: Project, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert project("up") == 0
-    said = capsys.readouterr().out
-    assert f"--config={project.folder}/.run/config/web/etc/web/web.yml --port={project.port}" in project.answer()
-    assert "web is ready after" in said
-    assert [line.split()[:3] for line in said.splitlines() if " ready  " in line] == [
-        ["web", "ready", f"http://127.0.0.1:{project.port}"],
+def test_up_starts_what_can_be_started_and_says_what_cannot(running: Project) -> None:
+    rendered = f"{running.folder}/.run/config/web/etc/web/web.yml"
+    assert f"--config={rendered} --port={running.port}" in running.answer()
+    assert "web is ready after" in running.said
+    assert [line.split()[:3] for line in running.said.splitlines() if " ready  " in line] == [
+        ["web", "ready", f"http://127.0.0.1:{running.port}"],
         ["idle", "ready", "from"],
     ]
-    assert "2.5.1 from TOOLS_PATH" in said
-    assert "gone              missing" in said
-    assert "no `not-to-be-had` on PATH, in TOOLS_PATH or in .tools/" in said
-    assert "store             instead                          a file" in said
-    assert "spare             off" in said
-    assert "containers-only" not in said
-    listening = [c for p in ours(project.folder / ".run") for c in p.net_connections() if c.status == "LISTEN"]
-    assert {connection.laddr[0] for connection in listening} == {"127.0.0.1"}
-    assert (project.folder / ".run").stat().st_mode & 0o077 == 0
+    assert "2.5.1 from TOOLS_PATH" in running.said
+    assert "gone              missing" in running.said
+    assert "no `not-to-be-had` on PATH, in TOOLS_PATH or in .tools/" in running.said
+    assert "store             instead                          a file" in running.said
+    assert "spare             off" in running.said
+    assert "containers-only" not in running.said
 
-    assert project("status") == 0
-    assert f"web               ready     http://127.0.0.1:{project.port}" in capsys.readouterr().out
+
+def test_nothing_listens_on_anything_but_loopback(running: Project) -> None:
+    connections = [c for process in ours(running.folder / ".run") for c in process.net_connections("inet")]
+    assert {c.laddr.ip for c in connections if c.status == psutil.CONN_LISTEN} == {"127.0.0.1"}
+
+
+def test_status_says_what_runs(running: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    assert running("status") == 0
+    assert f"web               ready     http://127.0.0.1:{running.port}" in capsys.readouterr().out
 
 
 def test_what_is_killed_comes_back(project: Project) -> None:
@@ -228,13 +250,13 @@ def test_a_port_in_use_stops_everything_before_it_starts(
         stranger.wait()
 
 
-def test_secrets_stay_out_of_the_command_line_and_of_others_sight(project: Project) -> None:
-    project("up")
-    web = psutil.Process(project.pids()["web"])
+def test_secrets_stay_out_of_the_command_line_and_of_others_sight(running: Project) -> None:
+    web = psutil.Process(running.pids()["web"])
     assert web.environ()["SECRET"] == "s3cret"
     assert not any("s3cret" in word for word in web.cmdline())
-    assert "s3cret" not in (project.folder / ".run" / "supervisord.conf").read_text()
-    assert (project.folder / ".run" / "programs" / "web").stat().st_mode & 0o077 == 0
+    run = running.folder / ".run"
+    assert "s3cret" not in (run / "supervisord.conf").read_text()
+    assert [path.stat().st_mode & 0o077 for path in (run, run / "programs" / "web")] == [0, 0]
 
 
 def test_a_project_deep_down_has_its_socket_elsewhere(tmp_path: Path, project: Project) -> None:
@@ -249,25 +271,26 @@ def test_a_project_deep_down_has_its_socket_elsewhere(tmp_path: Path, project: P
     assert not deep.supervisor.socket.exists()
 
 
-def test_logs_are_shown_by_service(project: Project, capfd: pytest.CaptureFixture[str]) -> None:
-    assert project("logs") == 1
-    project("up")
-    capfd.readouterr()
-    eventually(lambda: "listening" in project.supervisor.log("web").read_text())
-    assert project("logs", "web") == 0
+def test_logs_are_shown_by_service(running: Project, capfd: pytest.CaptureFixture[str]) -> None:
+    eventually(lambda: "listening" in running.supervisor.log("web").read_text())
+    assert running("logs", "web") == 0
     assert "listening" in capfd.readouterr().out
-    assert project("logs", "nobody") == 1
+    assert running("logs", "nobody") == 1
     assert "There is no output of nobody; there is of idle, " in capfd.readouterr().out
 
 
-def test_config_files_are_rendered_anew_without_a_restart(project: Project) -> None:
-    project("up")
-    before = project.pids()
-    (project.folder / "web.yml").write_text("data: /data/changed\n")
-    assert project("render") == 0
-    rendered = project.folder / ".run" / "config" / "web" / "etc" / "web" / "web.yml"
-    assert rendered.read_text() == f"data: {project.folder}/.data/web-data/changed\n"
-    assert project.pids() == before
+def test_before_the_first_up_there_are_no_logs(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    assert project("logs") == 1
+    assert "There is no output yet" in capsys.readouterr().out
+
+
+def test_config_files_are_rendered_anew_without_a_restart(running: Project) -> None:
+    before = running.pids()
+    (running.folder / "web.yml").write_text("data: /data/changed\n")
+    assert running("render") == 0
+    rendered = running.folder / ".run" / "config" / "web" / "etc" / "web" / "web.yml"
+    assert rendered.read_text() == f"data: {running.folder}/.data/web-data/changed\n"
+    assert running.pids() == before
 
 
 def test_clean_removes_data_only_when_told(

@@ -55,6 +55,9 @@ class _Text(HTMLParser):
 
     def sections(self) -> list[Section]:
         """What was found so far, the open section included."""
+        if self._inside == "title":
+            # Never closed, and newer Pythons, like browsers, see no tag inside it: it holds the page.
+            self._body.append(self.title)
         self._end_section()
         return self._sections
 

@@ -183,7 +183,7 @@ def _start() -> subprocess.Popen[bytes]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, **_environment()},
+            env=_environment(),
             # An interrupt from the terminal is for the service, which then ends its readers.
             start_new_session=True,
         )
