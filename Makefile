@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help up down clean status reload traffic retrieval test check format dashboards fuzz bench lock upgrade-packages
+.PHONY: help up down clean status reload traffic retrieval test check format dashboards fuzz lock upgrade-packages
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,10 +31,16 @@ retrieval: $(VENV)/run ## how often the local AI finds the right document first
 	@$(RUN) -m scripts.retrieval
 
 test: $(VENV)/dev ## everything that this machine can run, and what it could not and why
-	@$(RUN) -m scripts.test
+	@$(RUN) -m pytest --cov --cov-report=term:skip-covered
 
 check: $(VENV)/dev ## formatting, types, configuration and dashboards, without starting anything
-	@$(RUN) -m scripts.check
+	$(VENV)/bin/ruff format --check -q .
+	$(VENV)/bin/ruff check -q .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/yamllint --strict .
+	$(VENV)/bin/shellcheck .ci/run
+	$(RUN) -m monitoring.dashboards --check
+	$(RUN) -m pytest -q tests/config
 
 format: $(VENV)/dev ## formats the Python code
 	@$(VENV)/bin/ruff format -q . && $(VENV)/bin/ruff check -q --fix .
@@ -44,9 +50,6 @@ dashboards: $(VENV)/run ## writes grafana/dashboards/*.json from monitoring/dash
 
 fuzz: $(VENV)/dev ## malformed requests and uploads: COUNT=100000
 	@$(RUN) -m scripts.fuzz
-
-bench: $(VENV)/dev ## what the stack costs: start, memory, processor, /metrics
-	@$(RUN) -m scripts.bench
 
 lock: $(VENV)/dev ## pins the packages of pyproject.toml with hashes
 	@for target in "backend/pyproject.toml -o backend/requirements.txt" \

@@ -145,7 +145,7 @@ def status() -> int:
 
 def reload() -> int:
     """`make reload`: has Prometheus and Alertmanager read their files again, and repeats what they object to."""
-    code = 0
+    code = local("render") if (PROJECT / ".run").is_dir() else 0  # processes read rendered copies of the files
     for name, variable, default in (
         ("Prometheus", "PORT_PROMETHEUS", 9090),
         ("Alertmanager", "PORT_ALERTMANAGER", 9093),

@@ -15,7 +15,7 @@ from app.core.body_limit import BodyLimitMiddleware
 from app.core.config import Settings, get_settings
 from app.core.errors import PROBLEM_RESPONSES, Problem, ProblemResponse, install_error_handlers, problem
 from app.core.faults import FAULT_NAMES, board
-from app.core.logging_config import close_logging, configure_logging, logger
+from app.core.logging_config import close_logging, configure_logging, current_request_id, logger
 from app.core.middleware import ObservabilityMiddleware
 from app.core.routing import UNMATCHED, EndpointNames
 from app.services import extraction
@@ -109,7 +109,7 @@ def _known_endpoints(app: FastAPI) -> list[tuple[str, str, int]]:
 
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
-    ai = build_ai(settings)
+    ai = build_ai(settings, extra_headers=lambda: {"X-Request-ID": current_request_id()})
     store = build_document_store(settings)
     vectors = build_vector_store(settings, ai.dimensions)
     limits = Limits(

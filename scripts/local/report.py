@@ -1,11 +1,12 @@
 """What the runner says while it works: moving on a terminal, one line an event anywhere else."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
 from rich.console import Console
-from rich.markup import escape
+from rich.live import Live
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -14,6 +15,10 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+from rich.text import Text
+
+#: A bar is drawn anew this often, by the one who advances it: no thread of its own.
+_REDRAW_SECONDS = 0.1
 
 
 class Advance(Protocol):
@@ -46,9 +51,18 @@ class Report:
             yield lambda done, total: None
             return
         columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-        with Progress(*columns, TimeRemainingColumn(), console=self.console, transient=True) as progress:
+        bar = Progress(*columns, TimeRemainingColumn(), console=self.console, transient=True, auto_refresh=False)
+        with bar as progress:
             task = progress.add_task(title, total=None)
-            yield lambda done, total: progress.update(task, completed=done, total=total)
+            drawn = time.monotonic()
+
+            def advance(done: int, total: int | None) -> None:
+                nonlocal drawn
+                due = time.monotonic() - drawn > _REDRAW_SECONDS
+                progress.update(task, completed=done, total=total, refresh=due)
+                drawn = time.monotonic() if due else drawn
+
+            yield advance
 
     @contextmanager
     def waiting(self) -> Iterator[Show]:
@@ -56,5 +70,5 @@ class Report:
         if not self.console.is_terminal:
             yield lambda text: None
             return
-        with self.console.status("starting …") as status:
-            yield lambda text: status.update(escape(text))
+        with Live(console=self.console, transient=True, auto_refresh=False) as live:
+            yield lambda text: live.update(Text(text), refresh=True)

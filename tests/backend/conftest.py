@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+
 from app.core.config import Settings
 from app.core.faults import board
 from app.main import create_app

@@ -10,8 +10,8 @@ from typing import Any
 
 import httpx
 import pytest
-from app.core.config import Settings
 
+from app.core.config import Settings
 from tests.backend.conftest import indexed, make_settings, sample, started
 
 HANDBOOK = b"""# Lighthouse handbook

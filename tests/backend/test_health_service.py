@@ -7,10 +7,10 @@ from typing import Any
 
 import httpx
 import pytest
+
 from app.core.config import Settings
 from app.services.health_service import HealthCheckService
 from app.services.metrics_service import metrics
-
 from tests.backend.conftest import make_settings, started
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import httpx
 import pytest
+from prometheus_client import REGISTRY
+
 from app import inbox
 from app.inbox import create_inbox
 from app.probe import answers
-from prometheus_client import REGISTRY
-
 from tests.backend.conftest import make_settings, served
 
 

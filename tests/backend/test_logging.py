@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import structlog
+
 from app.core.config import Settings
 from app.core.log_writer import STALE_FOLDER_SECONDS, LogFiles, LogWriter
 from app.core.logging_config import (
@@ -23,7 +24,6 @@ from app.core.logging_config import (
     logger,
 )
 from app.services.metrics_service import metrics
-
 from tests.backend.conftest import make_settings, until
 
 

@@ -5,9 +5,10 @@ import math
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+
 from app.services import metrics_service
 from app.services.metrics_service import MetricsService, SlidingWindow, metrics, track_ai_metrics
-from prometheus_client import CollectorRegistry, generate_latest
 
 #: The specification's metrics, with their labels, and the five that it uses but forgot to define.
 SPECIFIED = {

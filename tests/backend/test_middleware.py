@@ -8,17 +8,17 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import APIRouter, FastAPI
+from fastapi.responses import StreamingResponse
+from starlette.responses import PlainTextResponse
+from starlette.staticfiles import StaticFiles
+
 from app.core.config import Settings
 from app.core.errors import install_error_handlers
 from app.core.faults import Fault, board
 from app.core.middleware import ObservabilityMiddleware
 from app.core.routing import EndpointNames
 from app.services.metrics_service import metrics, track_endpoint_metrics
-from fastapi import APIRouter, FastAPI
-from fastapi.responses import StreamingResponse
-from starlette.responses import PlainTextResponse
-from starlette.staticfiles import StaticFiles
-
 from tests.backend.conftest import make_settings, sample, served, until
 
 

@@ -5,8 +5,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from app.core.config import Settings
 from pydantic import SecretStr
+
+from app.core.config import Settings
 
 PROJECT = Path(__file__).resolve().parents[2]
 COMPOSE = "\n".join(path.read_text() for path in PROJECT.glob("docker-compose*.yml"))

@@ -35,7 +35,7 @@ ARGUMENTS = [
 ]
 #: What Chromium itself writes for every answer of 4xx and 5xx, however well it is dealt with.
 _REFUSED = re.compile(r"Failed to load resource: the server responded with a status of [45]\d\d")
-#: Seconds that a browser's report, or a server's start, may take.
+#: Seconds that anything may take on a busy machine.
 PATIENCE = 15.0
 
 #: A document, and a question that it answers.
@@ -125,6 +125,7 @@ def _wait_until_ready(backend: Backend, process: "subprocess.Popen[bytes]", outp
 @contextmanager
 def running_browser() -> Iterator[Browser]:
     """Runs Chromium."""
+    expect.set_options(timeout=PATIENCE * 1000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         try:
@@ -229,6 +230,12 @@ FAINT_TEXT = """() => {
   }
   return faint;
 }"""
+
+#: What is wider than its place, so that one would have to scroll sideways to see all of it.
+CUT_OFF = """() => [...document.body.querySelectorAll("*")]
+  .filter((element) => element.checkVisibility() && !element.matches(".unseen, .unseen *, noscript, input"))
+  .filter((element) => element.clientWidth > 0 && element.scrollWidth > element.clientWidth)
+  .map((element) => element.outerHTML)"""
 
 #: Whether the focus can be seen: on the element itself, or on what stands for it.
 FOCUS_IS_SEEN = """() => {

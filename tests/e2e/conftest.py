@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
-from tests.e2e.browser import Backend, Opener, Visit, running_backend, running_browser, visit
+from tests.e2e.browser import PATIENCE, Backend, Opener, Visit, running_backend, running_browser, visit
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +29,7 @@ def open_page(chromium: Browser, backend: Backend) -> Iterator[Opener]:
 
         def opener(**options: Any) -> Visit:
             context = visits.enter_context(chromium.new_context(reduced_motion="reduce", **options))
-            context.set_default_timeout(8_000)
+            context.set_default_timeout(PATIENCE * 1000)
             return visits.enter_context(visit(context, backend))
 
         yield opener

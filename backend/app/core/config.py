@@ -74,7 +74,7 @@ class Settings(BaseSettings):
 
     # Retrieval
     rag_top_k: int = Field(4, ge=1, le=20)
-    rag_minimum_score: float = 0.12  # cosine; below it a passage has nothing to do with the question
+    rag_minimum_score: float = 0.2  # cosine; the local AI's best passage for a question off topic stays below it
     chunk_chars: int = Field(800, ge=100)
     chunk_overlap_chars: int = Field(100, ge=0)
 

@@ -55,7 +55,7 @@ def _pack(text: str, max_chars: int, overlap: int) -> Iterator[str]:
             piece += joint + part
         else:
             yield piece
-            repeated = _end(piece, min(overlap, max_chars - len(joint) - len(part))) if joint else ""
+            repeated = _end(piece, min(overlap, max_chars - len(joint) - len(part)))
             piece = repeated + joint + part if repeated else part
     if piece:
         yield piece

@@ -62,7 +62,7 @@ function logsAddress(id) {
 /** An element that shows what went wrong, where, and the request id by which to find more. */
 export function problemBox(failure) {
   const box = fromTemplate("problem-template");
-  const wait = failure.retryAfter ? ` Try again in ${failure.retryAfter} s.` : "";
+  const wait = failure.retryAfter ? ` Try again in ${failure.retryAfter}\u00a0s.` : "";
   box.querySelector(".detail").textContent = failure.message.replace(/[^.!?]$/, "$&.") + wait;
   const list = box.querySelector("ul");
   for (const { where, what } of failure.errors) {

@@ -25,7 +25,7 @@ Answer = TypeVar("Answer")
 Call = Callable[[AsyncQdrantClient], Coroutine[Any, Any, Answer]]
 
 BATCH = 32
-"""Pieces in one write. Embedded, a search waits for at most one of these (0.1 s to 0.3 s on a disk that takes 4 ms
+"""Pieces in one write. Embedded, a search waits for at most one of these (about 0.1 s on a disk that takes 4 ms
 to flush); on a server a request stays far below Qdrant's limit of 32 MB."""
 
 EMBEDDED_TIMEOUT_SECONDS = 30.0

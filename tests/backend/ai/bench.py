@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 import pytest
+
 from app.services.ai.base import AIError, Chunk, Prompt
 from app.services.ai.resilience import Limits, ResilientProvider
-
 from tests.backend.ai.scripted import Clock, ScriptedProvider, Step, drain
 
 PROMPT = Prompt("How do I free space?")

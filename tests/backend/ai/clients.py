@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
+
 from app.services.ai.base import AIError, Chunk, Passage, Prompt, Turn
 from app.services.ai.http_provider import HttpProvider, azure_api, openai_api
-
 from tests.backend.ai.fake_openai import API_KEY, SECRET_PROMPT, Behaviour, FakeOpenAI
 
 PROMPT = Prompt(

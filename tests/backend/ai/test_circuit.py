@@ -1,9 +1,9 @@
 """The circuit breaker by itself."""
 
 import pytest
+
 from app.services.ai.base import AIError, ErrorReason
 from app.services.ai.circuit import Circuit, CircuitState
-
 from tests.backend.ai.scripted import Clock, error
 
 

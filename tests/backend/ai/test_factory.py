@@ -4,13 +4,13 @@ import time
 from collections.abc import Mapping
 
 import pytest
+from prometheus_client import REGISTRY
+from pydantic import BaseModel, SecretStr
+
 from app.core.faults import Fault, board
 from app.services.ai.base import AIError, Passage, Prompt
 from app.services.ai.factory import build_ai
 from app.services.metrics_service import metrics
-from prometheus_client import REGISTRY
-from pydantic import BaseModel, SecretStr
-
 from tests.backend.ai.fake_openai import GOOD_ANSWER, FakeOpenAI, refusing, streaming
 from tests.backend.ai.scripted import drain
 

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
+
 from app.services.ai.base import AIError
 from app.services.ai.http_provider import HttpProvider, azure_api, openai_api
-
 from tests.backend.ai.clients import PROMPT, azure, checked, collect, failing, openai
 from tests.backend.ai.fake_openai import (
     API_KEY,

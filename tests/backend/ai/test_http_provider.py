@@ -5,8 +5,8 @@ import time
 from contextlib import aclosing
 
 import pytest
-from app.services.ai.base import AIError, Chunk, Usage
 
+from app.services.ai.base import AIError, Chunk, Usage
 from tests.backend.ai.clients import PROMPT, azure, checked, collect, openai
 from tests.backend.ai.fake_openai import (
     API_KEY,

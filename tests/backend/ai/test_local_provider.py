@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from app.services.ai import hashing, local
 from app.services.ai.base import Chunk, Passage, Prompt, Turn
 from app.services.ai.local import NOTHING_FOUND, LocalProvider, compose, sentences

@@ -5,9 +5,9 @@ import time
 from dataclasses import replace
 
 import pytest
+
 from app.services.ai.base import AIError, Chunk, ErrorReason
 from app.services.ai.resilience import ResilientProvider
-
 from tests.backend.ai.bench import LIMITS, PROMPT, Bench
 from tests.backend.ai.scripted import ANSWER, LAST, ScriptedProvider, Step, drain, error, settle, until_error
 

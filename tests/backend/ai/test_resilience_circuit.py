@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import httpx
 import pytest
+
 from app.services.ai.base import AIError, Chunk
 from app.services.ai.http_provider import HttpProvider, openai_api
 from app.services.ai.resilience import ResilientProvider
-
 from tests.backend.ai.bench import LIMITS, PROMPT, Bench
 from tests.backend.ai.fake_openai import GOOD_ANSWER, FakeOpenAI, embedding, event, hanging_up, refusing, streaming
 from tests.backend.ai.scripted import ANSWER, Clock, Step, drain, error

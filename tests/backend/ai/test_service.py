@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+
 from app.core.faults import Fault, FaultName, board
 from app.services.ai import service as service_module
 from app.services.ai.base import AIError, Chunk, Prompt
 from app.services.ai.faulty import FaultyProvider
 from app.services.ai.resilience import Limits, ResilientProvider
 from app.services.ai.service import EMBED_BATCH, AIService
-
 from tests.backend.ai.scripted import ANSWER, LAST, ScriptedProvider, drain, error, settle
 
 PROMPT = Prompt("How do I free space?")

@@ -1,6 +1,7 @@
 from collections.abc import Iterator
 
 import pytest
+
 from app.services.extraction import Format, Limits, RejectedDocument, close, extract, validate
 
 

@@ -5,6 +5,7 @@ import random
 import re
 
 import pytest
+
 from app.services import chunking
 from app.services.chunking import chunk
 from app.services.extraction import Extracted, Limits, RejectedDocument, Section, extract
@@ -73,6 +74,11 @@ def test_pieces_overlap_by_whole_words_otherwise() -> None:
         shared = [word for word in after.text.split() if word in before.text.split()]
         assert 1 <= len(" ".join(shared)) <= 30
         assert before.text.split()[-len(shared) :] == shared
+
+
+def test_a_word_that_just_fits_the_overlap_is_repeated() -> None:
+    pieces = chunk(document(Section("", "aaaa bbbb cccc dddd")), max_chars=14, overlap=4)
+    assert [piece.text for piece in pieces] == ["aaaa bbbb cccc", "cccc dddd"]
 
 
 def test_a_document_of_headings_alone_can_be_found() -> None:

@@ -1,6 +1,7 @@
 """The format of an upload, from its name and its declared type."""
 
 import pytest
+
 from app.services.extraction import FORMATS, UnsupportedFormat, detect_format
 
 

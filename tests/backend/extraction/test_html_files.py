@@ -43,6 +43,15 @@ def test_tags_that_are_never_closed_lose_no_text(limits: Limits) -> None:
         assert word in text
 
 
+def test_an_open_title_before_the_first_heading_loses_no_text(limits: Limits) -> None:
+    assert "para" in extract(b"<title>T<p>para<h1>Head</h1>end", "html", limits).text
+
+
+def test_the_title_of_a_drawing_is_not_the_page_s(limits: Limits) -> None:
+    found = extract(b"<title>T</title><svg><title>icon</svg>text", "html", limits)
+    assert (found.title, found.text) == ("T", "text")
+
+
 def test_a_title_that_swallows_the_page_is_text_too(limits: Limits) -> None:
     assert "the page" in extract(b"<title>T the <b>bold</b> and the page", "html", limits).text
 

@@ -11,6 +11,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
+
 from app.services.extraction import (
     ExtractionUnavailable,
     Format,
@@ -23,7 +24,6 @@ from app.services.extraction import (
     validate_safely,
     worker,
 )
-
 from scripts import broken_pdfs
 from scripts.pdf import assemble, pdf, stream
 

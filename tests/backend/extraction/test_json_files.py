@@ -3,6 +3,7 @@
 import tracemalloc
 
 import pytest
+
 from app.services.extraction import Limits, extract, validate
 
 from .conftest import Refusals

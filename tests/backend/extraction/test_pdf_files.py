@@ -4,8 +4,8 @@ import time
 import tracemalloc
 
 import pytest
-from app.services.extraction import Limits, Section, extract, validate
 
+from app.services.extraction import Limits, Section, extract, validate
 from scripts import broken_pdfs
 from scripts.pdf import assemble, pdf, stream
 

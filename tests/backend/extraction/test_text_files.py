@@ -1,6 +1,7 @@
 """Plain text and Markdown, and the encodings of all formats that are text."""
 
 import pytest
+
 from app.services.extraction import Format, Limits, Section, extract, validate
 
 from .conftest import Refusals

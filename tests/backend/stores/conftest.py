@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pymongo
 import pytest
+
 from app.core.faults import board
 from app.stores import documents
 from app.stores.documents import DocumentStore

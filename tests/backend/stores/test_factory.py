@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from app.stores.factory import build_document_store, build_vector_store
 from pydantic import SecretStr
+
+from app.stores.factory import build_document_store, build_vector_store
 
 URL = SecretStr("mongodb://anna:s3cret@127.0.0.1:9/")
 

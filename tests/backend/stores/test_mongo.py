@@ -8,10 +8,11 @@ from collections.abc import AsyncIterator
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
+from motor.motor_asyncio import AsyncIOMotorClient
+
 from app.stores.documents import StoreUnavailable
 from app.stores.mongo import MongoDocumentStore, server_of
 from app.stores.mongo_turns import Turns
-from motor.motor_asyncio import AsyncIOMotorClient
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from app.stores.records import check_changes, check_record, check_where
 
 

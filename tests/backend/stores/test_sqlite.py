@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from app.stores import sqlite
 from app.stores.documents import StoreUnavailable
 from app.stores.sqlite import SqliteDocumentStore

@@ -3,9 +3,9 @@
 import json
 from typing import Any
 
-from app.services.metrics_service import MetricsService
 from prometheus_client import CollectorRegistry
 
+from app.services.metrics_service import MetricsService
 from monitoring.dashboards import catalogue, exposition, lint
 
 OVERVIEW, AI = "system-overview.json", "ai-chat-analytics.json"

@@ -117,6 +117,17 @@ def test_each_server_is_told_to_listen_on_loopback(plan: Plan, project: Path, na
     )
 
 
+def test_tempo_keeps_everything_on_its_volume(plan: Plan, project: Path) -> None:
+    config = yaml.safe_load((project / ".run/config/tempo/etc/tempo/tempo.yml").read_text())
+    written_down = [
+        config.get("live_store", {}).get("wal", {}).get("path"),
+        config.get("live_store", {}).get("shutdown_marker_dir"),
+        config.get("backend_scheduler", {}).get("local_work_path"),
+    ]
+    # Left out, they are below /var/tempo, which no ordinary user may write to.
+    assert [str(path).startswith(f"{project}/.data/tempo-data") for path in written_down] == [True] * 3
+
+
 def test_every_port_moves_with_its_variable(plan: Plan) -> None:
     local = [s for s in plan.services.values() if s.runs_locally]
     moved = {port.host for service in local for port in service.local_ports}

@@ -106,6 +106,7 @@ def test_jobs_of_services_that_do_not_run_here_are_left_out_and_named(rendering:
 scrape_configs:
   - {job_name: loki, static_configs: [{targets: ["loki:3100"]}]}
   - {job_name: qdrant, static_configs: [{targets: ["qdrant:6333"]}]}
+  - {job_name: qdrant, static_configs: [{targets: ["loki:3100"]}]}
   - {job_name: alloy, dns_sd_configs: [{names: [alloy], port: 12345}]}
   - {job_name: by-target, static_configs: [{targets: ["qdrant:6333"]}]}
   - {job_name: elsewhere, static_configs: [{targets: ["example.org:80"]}]}

@@ -18,6 +18,7 @@ SERVICES = {
         ("./loki/loki.yml", "/etc/loki/loki.yml"),
         ("./loki/pages", "/etc/loki/pages"),
         ("loki-data", "/loki"),
+        ("loki-rules", "/loki/rules"),
         ("logs", "/app/logs"),
         ("loki-tmp", "/tmp"),
         ports=(Port(13100, 3100, "PORT_LOKI"),),
@@ -48,6 +49,7 @@ def substitution(project: Path, name: str = "loki") -> Substitution:
         ("/etc/loki/pages/page.html", "@/loki/pages/page.html"),
         ("/loki", "@/.data/loki-data"),
         ("/loki/chunks", "@/.data/loki-data/chunks"),
+        ("/loki/rules/x", "@/.data/loki-rules/x"),  # the longest mount wins
         ("/app/logs/**/*.log", "@/logs/**/*.log"),
         ("a=/loki,b=/tmp/x", "a=@/.data/loki-data,b=@/.data/loki-tmp/x"),
         ('"/loki"', '"@/.data/loki-data"'),

@@ -37,7 +37,7 @@ class AIError(Exception):
     @property
     def worth_waiting(self) -> bool:
         """Whether the provider is away rather than unwilling, so that background work should wait for it."""
-        return self.transient or self.reason == "circuit_open"
+        return self.transient or self.reason in ("circuit_open", "injected")
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,8 +50,8 @@ def detect_format(filename: str | None, content_type: str | None) -> Format:
 
 
 def _suffix(filename: str) -> str:
-    # A client's path may be of either family, and a name of spaces and dots has no suffix.
-    return PurePosixPath(filename.replace("\\", "/").strip()).suffix.strip().lower()
+    # Not by `rpartition`: ".md" is a hidden file without extension, and "a.md/README" has none either.
+    return PurePosixPath(filename.strip()).suffix.strip().lower()
 
 
 def _named(what: str, value: str) -> str:

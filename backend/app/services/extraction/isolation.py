@@ -211,7 +211,8 @@ def _environment() -> dict[str, str]:
     """Only what Python needs to start: a reader of hostile files has no business with the service's keys."""
     wanted = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME", "SYSTEMROOT", "PYTHONDONTWRITEBYTECODE")
     environment = {name: os.environ[name] for name in wanted if name in os.environ}
-    return {**environment, "PYTHONPATH": str(Path(__file__).parents[3])}
+    paths = [str(Path(__file__).parents[3]), *filter(None, [os.environ.get("PYTHONPATH")])]  # where packages are
+    return {**environment, "PYTHONPATH": os.pathsep.join(paths)}
 
 
 def _end_process(process: subprocess.Popen[bytes]) -> None:

@@ -35,10 +35,8 @@ def read(content: bytes, limits: Limits, budget: Budget) -> tuple[str, list[Sect
     with _opened(content, limits) as reader:
         count = len(reader.pages)
         for number, page in enumerate(reader.pages, start=1):
-            where = f"page {number}"
-            budget.check_time(where)
             text = _text(page, number).translate(_LIGATURES)
-            budget.spend(text, where)
+            budget.spend(text, f"page {number}")
             if text.strip():
                 sections.append(Section(f"Page {number}" if count > 1 else "", text))
         return _title(reader), sections
