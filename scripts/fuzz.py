@@ -106,7 +106,7 @@ def label_values(address: str) -> set[tuple[str, str]]:
 def send_malformed(address: str, count: int, outcome: Outcome, advance: Callable[[], None]) -> None:
     """About `count` requests, valid and not, to every operation of the OpenAPI document."""
     schema = schemathesis.openapi.from_url(address + "/openapi.json")
-    operations = [result.ok() for result in schema.get_all_operations()]
+    operations: list[Any] = [result.ok() for result in schema.get_all_operations()]  # type: ignore[union-attr]
     each = math.ceil(count / (2 * len(operations)))
     for operation in operations:
         for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
@@ -152,14 +152,14 @@ def chunks(address: str) -> int:
     """How many passages the accepted uploads have become, at most."""
     text = httpx.get(address + "/metrics", timeout=30).text
     wanted = ("indexing_jobs_total", {"status": "completed"})
-    jobs = next(
+    jobs: float = next(
         sample.value
         for family in text_string_to_metric_families(text)
         for sample in family.samples
         if (sample.name, sample.labels) == wanted
     )
     newest = httpx.get(address + "/api/v1/indexing/jobs?status=completed&limit=200", timeout=30).json()["jobs"]
-    mean = sum(job["chunks"] for job in newest) / max(1, len(newest))
+    mean: float = sum(job["chunks"] for job in newest) / max(1, len(newest))
     return math.ceil(jobs * mean)
 
 

@@ -208,7 +208,7 @@ def test_a_question_too_long_is_given_back_to_be_shortened(someone: Visit) -> No
 def test_when_the_model_is_away_the_page_says_so_and_asks_again(someone: Visit, backend: Backend) -> None:
     with backend.fault("ai_down"):
         someone.ask(QUESTION)
-        expect(someone.last_answer().get_by_role("alert")).to_contain_text(re.compile(r"ai_down.*Try again in \d+ s"))
+        expect(someone.last_answer().get_by_role("alert")).to_contain_text(re.compile(r"ai_down.*Try again in \d+\ss"))
     someone.last_answer().get_by_role("button", name="Ask again").click()
     expect(someone.page.get_by_role("article")).to_have_count(2)
     expect(someone.last_answer().locator(".facts")).to_be_visible()
