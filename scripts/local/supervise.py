@@ -124,8 +124,7 @@ class Supervisor:
         for name in (*changed, *removed):
             self._call("stopProcessGroup", name, False)  # all at once: some take seconds to end
         for name in (*changed, *removed):
-            self._call("stopProcessGroup", name)
-            self._call("removeProcessGroup", name)
+            self._remove(name)
         for name in (*added, *changed):
             self._call("addProcessGroup", name)
         started = {*added, *changed}
@@ -179,6 +178,18 @@ class Supervisor:
             if time.monotonic() > deadline:
                 raise SuperviseError(f"supervisord does not answer; see {self.run / 'log' / 'supervisord.log'}")
             time.sleep(0.05)
+
+    def _remove(self, name: str) -> None:
+        """Takes a process that was told to stop out of the list; one that is still ending is waited for."""
+        deadline = time.monotonic() + STOP_SECONDS
+        while True:
+            try:
+                self._call("removeProcessGroup", name)
+                return
+            except SuperviseError as error:
+                if "STILL_RUNNING" not in str(error) or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.1)
 
     def _call(self, method: str, *arguments: object) -> Any:
         transport = SupervisorTransport(None, None, f"unix://{self.socket}")

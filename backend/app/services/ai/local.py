@@ -30,6 +30,8 @@ RANK_COST = 0.05
 GOOD_LENGTH = 12
 #: Up to so many texts (about 0.3 ms each) are embedded on the event loop; more go to a thread.
 INLINE_TEXTS = 8
+#: So many at a time: about 10 ms of a processor, which Python's threads share.
+THREAD_TEXTS = 32
 
 _HEADING_OR_FENCE = re.compile(r"^[ \t]*(?:#{1,6}[ \t].*|(?:```|~~~).*)$", re.MULTILINE)
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n\s*\n|\n(?=\s*(?:[-*+|>]|\d+\.)\s)|(?<=\|)\s*\n")
@@ -53,7 +55,10 @@ class LocalProvider:
     async def embed(self, texts: Sequence[str]) -> Embeddings:
         """Vectors of these texts; tokens are estimated (a token for each 4 characters)."""
         if len(texts) > INLINE_TEXTS:
-            vectors = await asyncio.to_thread(hashing.embed, texts, self.dimensions)
+            vectors = []
+            for start in range(0, len(texts), THREAD_TEXTS):  # a pause after each, in which the event loop goes on
+                some = texts[start : start + THREAD_TEXTS]
+                vectors += await asyncio.to_thread(hashing.embed, some, self.dimensions)
         else:
             vectors = hashing.embed(texts, self.dimensions)
         return Embeddings(vectors, Usage(input_tokens=estimate_tokens(*texts)))
