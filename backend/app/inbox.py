@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import AsyncIterator
 from typing import Any
 
-import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse
 from markdown_it import MarkdownIt
@@ -25,9 +24,10 @@ from app.api import metrics as metrics_api
 from app.core.body_limit import BodyLimitMiddleware
 from app.core.config import Settings, get_settings
 from app.core.errors import ProblemError, install_error_handlers
-from app.core.logging_config import close_logging, configure_logging, logger
+from app.core.logging_config import logger
 from app.core.middleware import ObservabilityMiddleware
 from app.core.routing import EndpointNames
+from app.core.server import serve
 
 SEVERITIES = ("critical", "warning", "info", "none")
 STATUSES = ("firing", "resolved")
@@ -179,17 +179,7 @@ def _page(title: str, body: str) -> str:
 def main() -> None:
     """Serves until told to stop."""
     settings = get_settings()
-    configure_logging(settings)
-    uvicorn.run(
-        create_inbox(settings),
-        host=settings.host,
-        port=settings.inbox_port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=round(settings.shutdown_seconds),
-    )
-    close_logging()
+    serve(create_inbox(settings), settings.inbox_port, settings)
 
 
 if __name__ == "__main__":

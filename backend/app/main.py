@@ -5,7 +5,6 @@ import contextlib
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
-import uvicorn
 from fastapi import APIRouter, FastAPI, Request
 
 from app import __version__
@@ -15,9 +14,10 @@ from app.core.body_limit import BodyLimitMiddleware
 from app.core.config import Settings, get_settings
 from app.core.errors import PROBLEM_RESPONSES, Problem, ProblemResponse, install_error_handlers, problem
 from app.core.faults import FAULT_NAMES, board
-from app.core.logging_config import close_logging, configure_logging, current_request_id, logger
+from app.core.logging_config import current_request_id, logger
 from app.core.middleware import ObservabilityMiddleware
 from app.core.routing import UNMATCHED, EndpointNames
+from app.core.server import serve
 from app.services import extraction
 from app.services.ai.base import AIError
 from app.services.ai.factory import build_ai
@@ -163,17 +163,7 @@ async def _end(tasks: list[asyncio.Task[None]]) -> None:
 def main() -> None:
     """Serves until told to stop; what is in flight then has `shutdown_seconds` to finish."""
     settings = get_settings()
-    configure_logging(settings)
-    uvicorn.run(
-        create_app(settings),
-        host=settings.host,
-        port=settings.port,
-        log_config=None,  # its lines go through our own pipeline
-        access_log=False,  # the middleware writes one with more in it
-        server_header=False,
-        timeout_graceful_shutdown=round(settings.shutdown_seconds),
-    )
-    close_logging()
+    serve(create_app(settings), settings.port, settings)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,23 @@
+"""How the image's programs are served: the backend and alert-inbox alike."""
+
+from typing import Any
+
+import uvicorn
+
+from app.core.config import Settings
+from app.core.logging_config import close_logging, configure_logging
+
+
+def serve(app: Any, port: int, settings: Settings) -> None:
+    """Serves an ASGI app until told to stop; what is in flight then has `shutdown_seconds` to finish."""
+    configure_logging(settings)
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=port,
+        log_config=None,  # its lines go through our own pipeline
+        access_log=False,  # the middleware writes one with more in it
+        server_header=False,
+        timeout_graceful_shutdown=round(settings.shutdown_seconds),
+    )
+    close_logging()
