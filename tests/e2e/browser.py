@@ -1,12 +1,8 @@
 """A real backend and a real browser for the page's tests."""
 
 import json
-import os
 import re
 import shutil
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,11 +11,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import httpx
-import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect, sync_playwright
 from prometheus_client.parser import text_string_to_metric_families
 
-BACKEND = Path(__file__).parents[2] / "backend"
+from scripts.backend_process import BackendProcess
+
 CHROMIUM = shutil.which("chromium")
 WITHOUT_CHROMIUM = "no Chromium on PATH: apt-get install -y chromium"
 #: Nothing is drawn, nothing is asked of its makers, and it runs as root in a container.
@@ -79,47 +75,8 @@ class Backend:
 @contextmanager
 def running_backend(folder: Path) -> Iterator[Backend]:
     """Runs the backend with all that it keeps in `folder`."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {
-        "HOST": "127.0.0.1",
-        "PORT": str(port),
-        "LOG_DIR": str(folder / "logs"),
-        "DOCUMENT_STORE": "sqlite",
-        "SQLITE_PATH": str(folder / "backend.sqlite"),
-        "VECTOR_STORE": "local",
-        "QDRANT_PATH": str(folder / "qdrant"),
-        "AI_PROVIDER": "local",
-        "FAULTS_ENABLED": "true",
-    }
-    output = folder / "output.log"
-    with output.open("wb") as sink:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "app.main"],
-            cwd=BACKEND,
-            env={**os.environ, **environment},
-            stdout=sink,
-            stderr=subprocess.STDOUT,
-        )
-    backend = Backend(f"http://127.0.0.1:{port}")
-    try:
-        _wait_until_ready(backend, process, output)
-        yield backend
-    finally:
-        process.terminate()
-        process.wait(PATIENCE)
-
-
-def _wait_until_ready(backend: Backend, process: "subprocess.Popen[bytes]", output: Path) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            if httpx.get(f"{backend.url}/health/live").is_success:
-                return
-        except httpx.TransportError:
-            time.sleep(0.05)
-    pytest.fail(f"the backend does not serve; it said:\n{output.read_text()[-2000:]}")
+    with BackendProcess(folder, FAULTS_ENABLED="true") as process:
+        yield Backend(process.address)
 
 
 @contextmanager
