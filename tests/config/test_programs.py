@@ -1,0 +1,57 @@
+"""Each configuration file is accepted by the program that reads it."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.programs import PROJECT, accepted
+
+OVERLAYS = sorted(path.name for path in PROJECT.glob("docker-compose.*.yml"))
+
+
+def test_loki_accepts_its_configuration() -> None:
+    accepted("loki", "-config.file=loki/loki.yml", "-verify-config")
+
+
+def test_promtail_accepts_its_configuration() -> None:
+    accepted("promtail", "-config.file=promtail/promtail.yml", "-check-syntax")
+
+
+def test_tempo_accepts_its_configuration_without_a_warning() -> None:
+    said = accepted("tempo", "-config.file=tempo/tempo.yml", "-config.verify=true")
+    assert "level=warn" not in said
+
+
+@pytest.mark.parametrize("file", sorted(path.name for path in (PROJECT / "alloy").glob("*.alloy")))
+def test_alloy_accepts_its_configuration(file: str) -> None:
+    accepted("alloy", "validate", f"alloy/{file}")
+
+
+@pytest.mark.parametrize("file", sorted(path.name for path in (PROJECT / "gateway").glob("*Caddyfile")))
+def test_caddy_accepts_its_configuration(file: str) -> None:
+    accepted("caddy", "validate", "--adapter", "caddyfile", "--config", f"gateway/{file}")
+
+
+@pytest.mark.parametrize("overlay", [None, *OVERLAYS])
+def test_compose_accepts_the_files_with_every_profile(overlay: str | None) -> None:
+    if (
+        shutil.which("docker") is None
+        or subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode
+    ):
+        pytest.skip("docker compose is not here")
+    files = ["docker-compose.yml", *([overlay] if overlay else [])]
+    accepted("docker", "compose", *(f"-f{file}" for file in files), "--profile", "*", "config", "--quiet")
+
+
+@pytest.mark.parametrize("file", sorted(str(path.relative_to(PROJECT)) for path in PROJECT.glob("*/Dockerfile")))
+def test_hadolint_finds_nothing_in_the_image(file: str) -> None:
+    accepted("hadolint", file)
+
+
+def test_a_mistake_in_a_file_is_named_with_its_line(tmp_path: Path) -> None:
+    broken = tmp_path / "loki.yml"
+    broken.write_text((PROJECT / "loki" / "loki.yml").read_text().replace("retention_period: 168h", "retention: 168h"))
+    with pytest.raises(AssertionError, match=r"line \d+: field retention not found"):
+        accepted("loki", f"-config.file={broken}", "-verify-config")
