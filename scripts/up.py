@@ -11,33 +11,18 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parent.parent
+from scripts.addresses import PROJECT, address, port, setting
+
 PYTHON = PROJECT / ".venv" / "bin" / "python"
-#: What a person opens: name, the variable that moves its port, its port, and what is there.
+#: What a person opens: name, the variable that moves its port, and what is there.
 ADDRESSES = (
-    ("Grafana", "PORT_GRAFANA", 3000, "dashboards, logs, traces"),
-    ("Backend", "PORT_BACKEND", 8000, "the page to try it; its API is at /docs"),
-    ("Prometheus", "PORT_PROMETHEUS", 9090, "metrics, rules, targets"),
-    ("Alertmanager", "PORT_ALERTMANAGER", 9093, "alerts and silences"),
-    ("alert-inbox", "PORT_ALERT_INBOX", 8001, "delivered alerts at /alerts, runbooks at /runbooks"),
+    ("Grafana", "PORT_GRAFANA", "dashboards, logs, traces"),
+    ("Backend", "PORT_BACKEND", "the page to try it; its API is at /docs"),
+    ("Prometheus", "PORT_PROMETHEUS", "metrics, rules, targets"),
+    ("Alertmanager", "PORT_ALERTMANAGER", "alerts and silences"),
+    ("alert-inbox", "PORT_ALERT_INBOX", "delivered alerts at /alerts, runbooks at /runbooks"),
 )
-
-
-def port(variable: str, default: int) -> int:
-    """A published port, as the environment or .env says."""
-    return int(setting(variable) or default)
-
-
-def setting(variable: str) -> str:
-    """A variable of the environment, or else of .env."""
-    if variable in os.environ:
-        return os.environ[variable]
-    dotenv = PROJECT / ".env"
-    lines = dotenv.read_text(encoding="utf-8").splitlines() if dotenv.is_file() else []
-    values = dict(line.split("=", 1) for line in lines if "=" in line and not line.lstrip().startswith("#"))
-    return values.get(variable, "").strip().strip("\"'")
 
 
 def compose_command() -> list[str]:
@@ -80,9 +65,8 @@ def local(command: str) -> int:
 def show_addresses() -> None:
     """Where to look."""
     print()
-    for name, variable, default, what in ADDRESSES:
-        address = f"http://localhost:{port(variable, default)}"
-        print(f"  {name:<13} {address:<24} {what}")
+    for name, variable, what in ADDRESSES:
+        print(f"  {name:<13} {f'http://localhost:{port(variable)}':<24} {what}")
     print("\n  make status | make traffic RATE=5 SECONDS=60 | make down")
 
 
@@ -146,19 +130,17 @@ def status() -> int:
 def reload() -> int:
     """`make reload`: has Prometheus and Alertmanager read their files again, and repeats what they object to."""
     code = local("render") if (PROJECT / ".run").is_dir() else 0  # processes read rendered copies of the files
-    for name, variable, default in (
-        ("Prometheus", "PORT_PROMETHEUS", 9090),
-        ("Alertmanager", "PORT_ALERTMANAGER", 9093),
-    ):
-        address = f"http://127.0.0.1:{port(variable, default)}/-/reload"
+    for name in ("Prometheus", "Alertmanager"):
+        url = f"{address(name.lower())}/-/reload"
         try:
-            with urllib.request.urlopen(urllib.request.Request(address, method="POST"), timeout=10):
+            request = urllib.request.Request(url, method="POST")  # noqa: S310 - http, from our own table
+            with urllib.request.urlopen(request, timeout=10):  # noqa: S310
                 print(f"{name} has read its files again")
         except urllib.error.HTTPError as error:
             print(f"{name} keeps its old configuration: {error.read().decode(errors='replace').strip()}")
             code = 1
         except OSError as error:
-            print(f"{name} does not answer at {address} ({error}): `make status` says whether it runs")
+            print(f"{name} does not answer at {url} ({error}): `make status` says whether it runs")
             code = 1
     return code
 

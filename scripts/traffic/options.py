@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from scripts.addresses import address
+
 #: The folder that holds `scripts/`: the repository, or what a container mounts of it.
 ROOT = Path(__file__).resolve().parents[2]
 QUESTIONS = Path(__file__).with_name("questions.json")
@@ -69,6 +71,8 @@ _positive.__name__ = "whole number (1 or more)"
 def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Options:
     """Options of a command line; RATE, SECONDS, BACKEND_URL and SEED are the defaults where they are set.
 
+    Without an address: the gateway's, wherever PORT_BACKEND has moved it.
+
     Ends the program with argparse's message and status 2 when one makes no sense.
     """
     default = Options()
@@ -83,7 +87,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         default=given.get("SECONDS", str(default.seconds)),
         help="how long; 0: until interrupted (SECONDS)",
     )
-    add("--url", type=_url, default=given.get("BACKEND_URL", default.url), help="the backend (BACKEND_URL)")
+    add("--url", type=_url, default=given.get("BACKEND_URL") or address("backend"), help="the backend (BACKEND_URL)")
     add("--seed", type=int, default=given.get("SEED", str(default.seed)), help="same seed, same users (SEED)")
     add("--root", type=Path, default=default.root, help="where the Markdown files are")
     add("--questions", type=Path, default=default.questions, help="JSON: [{question, source}, ...]")

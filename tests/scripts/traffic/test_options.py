@@ -15,6 +15,11 @@ def test_the_environment_replaces_defaults_and_arguments_replace_the_environment
     assert (options.rate, options.seconds, options.url, options.seed) == (9.0, 0.0, "http://backend:8000", 7)
 
 
+def test_the_backend_is_looked_for_where_its_port_was_moved_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT_BACKEND", "18000")
+    assert parse([], {}).url == "http://127.0.0.1:18000"
+
+
 def test_an_empty_variable_is_one_that_is_not_set() -> None:
     assert parse([], {"RATE": "", "BACKEND_URL": ""}) == Options()
 

@@ -1,0 +1,34 @@
+"""Where the services answer on this machine. Standard library alone: `make up` uses it before anything is installed."""
+
+import os
+import re
+from functools import cache
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+def setting(variable: str) -> str:
+    """A variable of the environment, or else of .env; empty if it is in neither."""
+    if variable in os.environ:
+        return os.environ[variable]
+    dotenv = PROJECT / ".env"
+    lines = dotenv.read_text(encoding="utf-8").splitlines() if dotenv.is_file() else []
+    values = dict(line.split("=", 1) for line in lines if "=" in line and not line.lstrip().startswith("#"))
+    return values.get(variable, "").strip().strip("\"'")
+
+
+@cache
+def _default_ports() -> dict[str, int]:
+    text = (PROJECT / "docker-compose.yml").read_text(encoding="utf-8")
+    return {name: int(number) for name, number in re.findall(r"\$\{(PORT_[A-Z_]+):-(\d+)\}", text)}
+
+
+def port(variable: str) -> int:
+    """The published port that a PORT_… variable stands for. Raises KeyError for one that the compose file lacks."""
+    return int(setting(variable) or _default_ports()[variable])
+
+
+def address(service: str) -> str:
+    """A service's address, such as http://127.0.0.1:9090 for `prometheus`; `backend` is the gateway in front of it."""
+    return f"http://127.0.0.1:{port('PORT_' + service.upper().replace('-', '_'))}"
