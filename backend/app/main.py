@@ -14,6 +14,7 @@ from app.core.body_limit import BodyLimitMiddleware
 from app.core.config import Settings, get_settings
 from app.core.errors import PROBLEM_RESPONSES, Problem, ProblemResponse, install_error_handlers, problem
 from app.core.faults import FAULT_NAMES, board
+from app.core.heartbeat import beat
 from app.core.logging_config import current_request_id, logger
 from app.core.middleware import ObservabilityMiddleware
 from app.core.routing import UNMATCHED, EndpointNames
@@ -143,7 +144,7 @@ async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         await vectors.start()
         sampler = Sampler(settings.sample_seconds, chat_service, indexing_service, satisfaction, health_service)
         await sampler.sample()  # so that the first scrape is a true one
-        work: list[Coroutine[Any, Any, None]] = [sampler.run(), sampler.watch_lag()]
+        work: list[Coroutine[Any, Any, None]] = [beat(), sampler.run(), sampler.watch_lag()]
         work += [indexing_service.run() for _ in range(settings.indexing_workers)]
         if settings.faults_enabled:
             work.append(fault_service.run())

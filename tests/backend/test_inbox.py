@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import httpx
 import pytest
@@ -36,7 +38,7 @@ def notification(name: str = "HighErrorRate", status: str = "firing", severity: 
         "fingerprint": "abc",
         "generatorURL": "http://prometheus",
     }
-    return {"version": "4", "receiver": "alert-inbox", "status": status, "alerts": [alert], "groupKey": "x"}
+    return {"version": "4", "receiver": "page", "status": status, "alerts": [alert], "groupKey": "x"}
 
 
 def received(severity: str, status: str) -> float:
@@ -57,11 +59,46 @@ async def test_an_alert_is_written_counted_and_kept(
     assert (received("critical", "firing"), received("critical", "resolved")) == (before[0] + 1, before[1] + 1)
     kept = (await client.get("/alerts?alertname=HighErrorRate")).json()
     assert [alert["status"] for alert in kept] == ["resolved", "firing"]
+    assert kept[0]["receiver"] == "page"
     assert (await client.get("/alerts?alertname=Other")).json() == []
     firing, resolved = written(capsys, "alert")
     assert (firing["level"], firing["alertname"], firing["alert_status"]) == ("error", "HighErrorRate", "firing")
     assert resolved["level"] == "warning"
     assert firing["annotations"]["summary"] == "too many errors"
+
+
+async def test_what_comes_again_is_the_same_entry_with_one_delivery_more(client: httpx.AsyncClient) -> None:
+    before = REGISTRY.get_sample_value("alert_repeats_total", {"receiver": "page"}) or 0
+    start = time.time()
+    for _ in range(3):
+        await client.post("/alerts", json=notification())
+    (kept,) = (await client.get("/alerts")).json()
+    assert kept["deliveries"] == 3
+    assert start <= kept["received_at"] <= kept["last_received_at"] <= time.time()
+    assert REGISTRY.get_sample_value("alert_repeats_total", {"receiver": "page"}) == before + 2
+    later = notification()
+    later["alerts"][0]["startsAt"] = "2026-01-02T00:00:00Z"
+    await client.post("/alerts", json=later)
+    assert [alert["deliveries"] for alert in (await client.get("/alerts")).json()] == [1, 3], "a new start is new"
+
+
+async def test_what_arrived_since_a_time_can_be_asked(client: httpx.AsyncClient) -> None:
+    await client.post("/alerts", json=notification("Earlier"))
+    await asyncio.sleep(0.02)
+    between = time.time()
+    await client.post("/alerts", json=notification("Later") | {"receiver": "somebody's"})
+    (alert,) = (await client.get(f"/alerts?since={between}")).json()
+    assert (alert["labels"]["alertname"], alert["receiver"]) == ("Later", "other"), "receivers are a bounded label"
+    assert (await client.get("/alerts?since=tomorrow")).status_code == 422
+
+
+async def test_only_the_last_alerts_are_kept(client: httpx.AsyncClient) -> None:
+    for number in range(0, 1500, 100):
+        one = notification()
+        one["alerts"] = [one["alerts"][0] | {"fingerprint": str(number + n)} for n in range(100)]
+        assert (await client.post("/alerts", json=one)).status_code == 204
+    kept = (await client.get("/alerts")).json()
+    assert (len(kept), kept[0]["fingerprint"]) == (1000, "1499")
 
 
 async def test_severities_of_others_are_no_labels(client: httpx.AsyncClient) -> None:
@@ -118,3 +155,23 @@ def test_the_probe_tells_2xx_from_all_else() -> None:
         assert not answers(address + "/bad")
         assert not answers(address + "/missing")
     assert not answers(address + "/good"), "a closed port"
+
+
+async def test_the_line_has_the_ways_onward(client: httpx.AsyncClient, capsys: pytest.CaptureFixture[str]) -> None:
+    one = notification() | {"externalURL": "http://am:9093"}
+    one["alerts"][0]["annotations"]["dashboard"] = "http://grafana:3000/d/sistema-overview?viewPanel=2"
+    one["alerts"][0]["labels"]["service"] = "backend"
+    await client.post("/alerts", json=one)
+    (line,) = written(capsys, "alert")
+    logs = json.loads(unquote(line["logs"].removeprefix("http://grafana:3000/explore?left=")))
+    assert logs["queries"][0]["expr"] == '{service="backend"}'
+    assert logs["range"] == {"from": "1767224700000", "to": "now"}, "a quarter of an hour before the alert began"
+    silence = unquote(line["silence"])
+    assert silence == 'http://am:9093/#/silences/new?filter={alertname="HighErrorRate",service="backend"}'
+
+
+async def test_it_writes_a_line_without_being_asked(
+    client: httpx.AsyncClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await asyncio.sleep(0)
+    assert written(capsys, "running")[0]["logger"] == "heartbeat"
