@@ -13,6 +13,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from app import inbox
+from app.core.heartbeat import beat
 from app.inbox import create_inbox
 from app.probe import answers
 from tests.backend.conftest import make_settings, served
@@ -170,8 +171,10 @@ async def test_the_line_has_the_ways_onward(client: httpx.AsyncClient, capsys: p
     assert silence == 'http://am:9093/#/silences/new?filter={alertname="HighErrorRate",service="backend"}'
 
 
-async def test_it_writes_a_line_without_being_asked(
-    client: httpx.AsyncClient, capsys: pytest.CaptureFixture[str]
-) -> None:
-    await asyncio.sleep(0)
-    assert written(capsys, "running")[0]["logger"] == "heartbeat"
+async def test_it_writes_a_line_without_being_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    beating = asyncio.create_task(beat(0.05))
+    await asyncio.sleep(0.12)
+    beating.cancel()
+    lines = written(capsys, "running")
+    assert len(lines) >= 2
+    assert {(line["level"], line["logger"]) for line in lines} == {("info", "heartbeat")}
