@@ -1,0 +1,62 @@
+"""The command that sends malformed requests and broken uploads: a short run of it, and what it takes for wrong."""
+
+import io
+import re
+
+import httpx
+from rich.console import Console
+
+from scripts.fuzz.run import SLACK_BYTES, fuzz, verdict
+from scripts.fuzz.senders import Outcome
+
+MB = 1_000_000
+
+
+def test_400_requests_end_in_no_5xx_no_new_label_value_and_no_growth() -> None:
+    said = io.StringIO()
+    wrong = fuzz(400, seed=3, console=Console(file=said, width=200))
+    assert wrong == []
+    text = said.getvalue()
+    answers = re.search(r"(\d+) answers: (.*)", text)
+    assert answers, text
+    assert int(answers[1]) >= 400
+    # It reaches every depth, or it has stopped to be what it was made for.
+    for status in (200, 202, 400, 404, 405, 415, 422):
+        assert f"{status}: " in answers[2], text
+    assert re.search(r"memory after each quarter: \d+, \d+, \d+, \d+ MB", text)
+    # Four lines of progress.
+    assert len(re.findall(r"answers, \d+/s, memory \d+ MB, failures 0", text)) == 4
+
+
+def answer(status: int, **headers: str) -> httpx.Response:
+    return httpx.Response(status, headers={name.replace("_", "-"): value for name, value in headers.items()})
+
+
+def test_a_5xx_is_a_failure_that_names_its_request() -> None:
+    outcome = Outcome()
+    outcome.take(answer(500, X_Request_ID="abc"), "POST /api/v1/documents, negative")
+    outcome.take(answer(503), "GET /health, positive")
+    outcome.take(answer(422), "an upload: no text")
+    assert outcome.failures == [
+        "500 for POST /api/v1/documents, negative (request id abc)",
+        "503 for GET /health, positive (request id None)",
+    ]
+    assert outcome.count == 3
+
+
+def test_shed_load_is_none() -> None:
+    outcome = Outcome()
+    outcome.take(answer(503, Retry_After="1"), "GET /, positive")
+    assert outcome.failures == []
+
+
+def test_memory_may_grow_in_the_first_half_and_not_in_the_second() -> None:
+    assert verdict([], set(), [100 * MB, 300 * MB, 310 * MB, 300 * MB + SLACK_BYTES]) == []
+    wrong = verdict([], set(), [300 * MB, 300 * MB, 300 * MB, 301 * MB + SLACK_BYTES])
+    assert wrong == ["memory grew by 35 MB in the second half; 34 MB are allowed"]
+
+
+def test_a_new_label_value_is_named() -> None:
+    assert verdict([], {("endpoint", "/etc/passwd")}, [1, 1, 1, 1]) == [
+        "new label values: [('endpoint', '/etc/passwd')]"
+    ]
