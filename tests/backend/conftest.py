@@ -12,9 +12,12 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from app.core.config import Settings
 from app.core.faults import board
+from app.core.tracing import close_tracing, configure_tracing
 from app.main import create_app
 
 
@@ -24,6 +27,15 @@ def no_faults() -> Iterator[None]:
     board.replace([])
     yield
     board.replace([])
+
+
+@pytest.fixture
+def spans() -> Iterator[InMemorySpanExporter]:
+    """Every span that ends while the test runs; every request is traced."""
+    exporter = InMemorySpanExporter()
+    configure_tracing(Settings(otel_traces_sampler_arg=1.0), SimpleSpanProcessor(exporter))
+    yield exporter
+    close_tracing()
 
 
 @pytest.fixture

@@ -39,6 +39,11 @@ class Settings(BaseSettings):
     log_queue_lines: int = Field(20_000, gt=0)  # lines that wait for the writer; more are dropped and counted
     user_hash_key: SecretStr = SecretStr("specola-local")  # user ids in lines are hashed with it
 
+    # Traces
+    otel_exporter_otlp_endpoint: str = ""  # OTLP over HTTP, without the path; empty: spans are written to a file
+    otel_traces_sampler_arg: float = Field(1.0, ge=0, le=1)  # share of the requests that are traced
+    trace_file: str = "traces.jsonl"  # in log_dir, rotated like the logs
+
     # Stores
     document_store: Literal["mongodb", "sqlite"] = "sqlite"
     mongodb_url: SecretStr = SecretStr("mongodb://localhost:27017")

@@ -15,14 +15,16 @@ from app.core.config import Settings
 from app.core.errors import problem
 from app.core.faults import board
 from app.core.logging_config import RequestContext, emit, hash_user, logger
+from app.core.redaction import redact_text
 from app.core.routing import EndpointNames
+from app.core.tracing import end_request, start_request
 from app.services.metrics_service import metrics
 
 #: Anything else that claims to be a method is `_OTHER`, as OpenTelemetry's HTTP conventions have it.
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY"))
 #: nginx's number for a client that went away before its answer was complete.
 CLIENT_CLOSED_REQUEST = 499
-#: Asked so often and so alike that a line for each would bury the others.
+#: Asked so often and so alike that a line and a trace for each would bury the others.
 QUIET_ENDPOINTS = frozenset(("/metrics", "/health", "/health/live", "/health/ready"))
 #: What faults and the shedding of load leave alone: the way to see what happens, and to end it.
 ALWAYS_SERVED = ("/metrics", "/health", "/internal/")
@@ -31,8 +33,11 @@ _well_formed = re.compile(rb"[A-Za-z0-9._-]{1,128}").fullmatch
 
 
 def _request_id(headers: dict[bytes, bytes]) -> str:
+    """The caller's id, or a new one. One with the form of a card number or of a key would be stored in every signal."""
     given = headers.get(b"x-request-id", b"")
-    return given.decode("ascii") if _well_formed(given) else uuid.uuid4().hex
+    if _well_formed(given) and redact_text(text := given.decode("ascii")) == text:
+        return text
+    return uuid.uuid4().hex
 
 
 class ObservabilityMiddleware:
@@ -54,12 +59,15 @@ class ObservabilityMiddleware:
         with RequestContext(request_id, user_id):
             without_body = not (b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0")
             exchange = _Exchange(scope, receive, send, request_id, without_body)
+            started = None if scope["path"] in QUIET_ENDPOINTS else start_request(scope, headers, request_id)
             self._in_progress += 1
             try:
                 await self._serve(exchange)
             finally:
                 self._in_progress -= 1
-                self._record(exchange)
+                method, endpoint, status = self._record(exchange)
+                if started is not None:
+                    end_request(started, scope, request_id, method, endpoint, status, exchange.error)
 
     async def _serve(self, exchange: "_Exchange") -> None:
         scope = exchange.scope
@@ -74,7 +82,7 @@ class ObservabilityMiddleware:
             await self.app(scope, exchange.receive, exchange.send)
         except Exception as error:
             # The last resort: what no handler expected. The client learns the id, the line has the rest.
-            exchange.failed = True
+            exchange.error = error
             if exchange.client_gone:
                 return
             logger.error("request failed", exc_info=error)
@@ -83,7 +91,8 @@ class ObservabilityMiddleware:
                 await problem(500, detail)(scope, exchange.receive, exchange.send)
             # Else the answer had begun: it stays unfinished, which the server turns into a cut connection.
 
-    def _record(self, exchange: "_Exchange") -> None:
+    def _record(self, exchange: "_Exchange") -> tuple[str, str, int]:
+        """Counts the request and writes its line; returns its method, endpoint and status as they are counted."""
         duration = time.perf_counter() - exchange.start
         endpoint, method = self._names.name(exchange.scope), exchange.scope["method"]
         method = method if method in METHODS else "_OTHER"
@@ -99,6 +108,7 @@ class ObservabilityMiddleware:
                 "bytes": exchange.sent_bytes,
             }
             emit(level, "access", "request", fields)
+        return method, endpoint, status
 
 
 class _Exchange:
@@ -111,7 +121,8 @@ class _Exchange:
         self.response_start: float | None = None
         self.status: int | None = None
         self.sent_bytes = 0
-        self.complete = self.client_gone = self.failed = False
+        self.complete = self.client_gone = False
+        self.error: Exception | None = None
         self._body_read = without_body
 
     async def receive(self) -> Message:
@@ -162,6 +173,6 @@ class _Exchange:
         """What is counted: a client that left is 499 and no success; an answer that broke off is a 500."""
         if self.client_gone:
             return CLIENT_CLOSED_REQUEST
-        if self.status is None or (self.failed and not self.complete):
+        if self.status is None or (self.error is not None and not self.complete):
             return 500
         return self.status

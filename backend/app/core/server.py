@@ -6,11 +6,13 @@ import uvicorn
 
 from app.core.config import Settings
 from app.core.logging_config import close_logging, configure_logging
+from app.core.tracing import close_tracing, configure_tracing
 
 
 def serve(app: Any, port: int, settings: Settings) -> None:
     """Serves an ASGI app until told to stop; what is in flight then has `shutdown_seconds` to finish."""
     configure_logging(settings)
+    configure_tracing(settings)
     uvicorn.run(
         app,
         host=settings.host,
@@ -20,4 +22,5 @@ def serve(app: Any, port: int, settings: Settings) -> None:
         server_header=False,
         timeout_graceful_shutdown=round(settings.shutdown_seconds),
     )
+    close_tracing()
     close_logging()

@@ -47,6 +47,7 @@ RAG_FAILURE_REASONS = ("no_match", "embedding", "vector_store", "ai", "timeout")
 EXPERIENCE_METRICS = ("first_token", "largest_contentful_paint", "interaction_to_next_paint")
 EXPERIENCE_ERRORS = ("script", "unhandled_rejection", "resource")
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
+SPAN_DROP_REASONS = ("queue_full", "refused", "shutdown")
 #: The gauge `rag_query_success_rate` looks back this far (seconds).
 SUCCESS_WINDOW_SECONDS = 600.0
 
@@ -173,6 +174,8 @@ class MetricsService:
         self.memory_usage_percent = gauge("memory_usage_percent", "Memory in use (percent)")
         self.event_loop_lag = histogram("event_loop_lag_seconds", "How late the event loop woke a sleeper", LAG_BUCKETS)
         self.log_messages = counter("log_messages_total", "Log lines written", ["level"])
+        self.trace_spans_exported = counter("trace_spans_exported_total", "Spans delivered to Tempo or to the file")
+        self.trace_spans_dropped = counter("trace_spans_dropped_total", "Spans that were lost", ["reason"])
         self.app_info = gauge("app_info", "1; the labels say what runs", ["version", "environment", "service"])
         self.faults_active = gauge("faults_active", "1 while a fault is injected on purpose", ["fault"])
 
@@ -205,6 +208,7 @@ class MetricsService:
             (self.user_experience, EXPERIENCE_METRICS),
             (self.user_experience_errors, EXPERIENCE_ERRORS),
             (self.log_messages, LOG_LEVELS),
+            (self.trace_spans_dropped, SPAN_DROP_REASONS),
         ):
             for value in values:
                 metric.labels(value)
@@ -345,6 +349,11 @@ class MetricsService:
         """How many jobs there are in each status."""
         for status in JOB_STATUSES:
             self.indexing_jobs_by_status.labels(status).set(counts.get(status, 0))
+
+    def track_spans(self, exported: int = 0, dropped: int = 0, reason: str = "refused") -> None:
+        """Spans that left the process, and spans that were lost for a reason of `SPAN_DROP_REASONS`."""
+        self.trace_spans_exported.inc(exported)
+        self.trace_spans_dropped.labels(reason).inc(dropped)
 
     def track_experience(self, metric: str, value: float) -> None:
         """One measurement of the user's browser: seconds, or a layout shift (no unit)."""

@@ -1,0 +1,141 @@
+"""Spans inside a request or a job, where that is traced; where it is not, each costs one look at the context."""
+
+import random
+import re
+import traceback
+from collections.abc import Mapping
+from contextvars import Token
+from types import TracebackType
+
+from opentelemetry.context import Context, attach, detach
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+from opentelemetry.trace import (
+    INVALID_SPAN,
+    Link,
+    NonRecordingSpan,
+    Span,
+    SpanContext,
+    SpanKind,
+    StatusCode,
+    TraceFlags,
+    Tracer,
+    get_current_span,
+    set_span_in_context,
+)
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from opentelemetry.util.types import AttributeValue
+
+from app.core.redaction import redact_text
+from app.core.span_export import SpanQueue
+from app.core.trace_orders import orders
+
+#: Of an exception's message in a span (characters).
+MESSAGE_CHARS = 300
+#: Of an exception's stack in a span: the innermost ones.
+FRAMES = 15
+NOWHERE = Context()  # no parent, and no baggage
+
+w3c = TraceContextTextMapPropagator()
+_ids = RandomIdGenerator()
+_QUOTED = re.compile(r"""'[^']*'|"[^"]*"|`[^`]*`""")
+
+
+class _Tracing:
+    """What `configure_tracing` set up. Without it there are no spans and no trace ids."""
+
+    tracer: Tracer | None = None
+    queue: SpanQueue | None = None
+    ratio: float = 1.0
+
+
+active = _Tracing()
+
+
+def chosen() -> bool:
+    """Whether the ratio chooses a request that nobody else decided on."""
+    return random.random() < active.ratio  # noqa: S311 - no secret depends on it
+
+
+def unsampled(parent: SpanContext | None) -> SpanContext:
+    if parent is None:
+        return SpanContext(_ids.generate_trace_id(), _ids.generate_span_id(), False)
+    flags = TraceFlags(parent.trace_flags & ~TraceFlags.SAMPLED)
+    return SpanContext(parent.trace_id, _ids.generate_span_id(), False, flags, parent.trace_state)
+
+
+class in_span:  # noqa: N801 - used as a statement, like the functions of contextlib
+    """A span inside the current one where that is traced, else nothing. An exception that passes makes it an error."""
+
+    __slots__ = ("_attributes", "_kind", "_name", "_span", "_token")
+
+    def __init__(
+        self, name: str, kind: SpanKind = SpanKind.INTERNAL, attributes: Mapping[str, AttributeValue] | None = None
+    ) -> None:
+        self._name, self._kind, self._attributes = name, kind, attributes
+        self._span: Span = INVALID_SPAN
+        self._token: Token[Context] | None = None
+
+    def __enter__(self) -> Span:
+        self._span = start_child(self._name, self._kind, self._attributes)
+        if self._span is not INVALID_SPAN:
+            self._token = attach(set_span_in_context(self._span))
+        return self._span
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        if self._token is not None:
+            if isinstance(exc, Exception):
+                fail(self._span, exc)
+            self._span.end()
+            detach(self._token)
+
+
+def start_child(name: str, kind: SpanKind, attributes: Mapping[str, AttributeValue] | None = None) -> Span:
+    """A span inside the current one, without making it the current one; `INVALID_SPAN` where that is not traced."""
+    if not get_current_span().is_recording() or active.tracer is None:
+        return INVALID_SPAN
+    return active.tracer.start_span(name, None, kind, attributes)
+
+
+class in_job(in_span):  # noqa: N801
+    """A trace of its own for work that a request left behind: linked to that request's span, and traced when it was.
+
+    `traceparent` is the request's, as `current_traceparent` gave it; "" when it is not known.
+    """
+
+    __slots__ = ("_request_id", "_traceparent")
+
+    def __init__(self, name: str, request_id: str, traceparent: str) -> None:
+        super().__init__(name, SpanKind.INTERNAL, {"request.id": request_id})
+        self._request_id, self._traceparent = request_id, traceparent
+
+    def __enter__(self) -> Span:
+        if active.tracer is None:
+            return self._span
+        cause = get_current_span(w3c.extract({"traceparent": self._traceparent}, NOWHERE)).get_span_context()
+        sampled = cause.trace_flags.sampled if cause.is_valid else chosen()
+        if sampled or orders.include(self._request_id, ""):
+            links = [Link(cause)] if cause.is_valid else []
+            self._span = active.tracer.start_span(self._name, NOWHERE, self._kind, self._attributes, links)
+        else:
+            self._span = NonRecordingSpan(unsampled(None))
+        self._token = attach(set_span_in_context(self._span, NOWHERE))
+        return self._span
+
+
+def fail(span: Span, error: Exception) -> None:
+    """Marks a span as failed, with the exception as an event: its type, its message redacted, no local variables."""
+    if not span.is_recording():
+        return
+    kind = type(error)
+    own = kind.__module__.startswith("app.")
+    # Our own messages hold nothing of a request. Others quote what they choke on, which may be a user's text.
+    message = redact_text(str(error) if own else _QUOTED.sub("'…'", str(error)))[:MESSAGE_CHARS]
+    event = {"exception.type": f"{kind.__module__}.{kind.__qualname__}", "exception.message": message}
+    if not own:
+        event["exception.stacktrace"] = "".join(traceback.format_tb(error.__traceback__, -FRAMES))
+    span.add_event("exception", event)
+    reason = getattr(error, "reason", None) if own else None
+    span.set_attribute("error.type", reason if isinstance(reason, str) else kind.__name__)
+    span.set_status(StatusCode.ERROR, message)
