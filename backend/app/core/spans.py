@@ -3,9 +3,10 @@
 import random
 import re
 import traceback
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextvars import Token
 from types import TracebackType
+from typing import TypeVar
 
 from opentelemetry.context import Context, attach, detach
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
@@ -29,11 +30,16 @@ from app.core.redaction import redact_text
 from app.core.span_export import SpanQueue
 from app.core.trace_orders import orders
 
+T = TypeVar("T")
+
 #: Of an exception's message in a span (characters).
 MESSAGE_CHARS = 300
 #: Of an exception's stack in a span: the innermost ones.
 FRAMES = 15
 NOWHERE = Context()  # no parent, and no baggage
+
+#: What `in_span` takes: a name from a bounded set, a kind, and attributes.
+SpanOrder = tuple[str, SpanKind, Mapping[str, AttributeValue]]
 
 w3c = TraceContextTextMapPropagator()
 _ids = RandomIdGenerator()
@@ -67,6 +73,7 @@ class in_span:  # noqa: N801 - used as a statement, like the functions of contex
     """A span inside the current one where that is traced, else nothing. An exception that passes makes it an error."""
 
     __slots__ = ("_attributes", "_kind", "_name", "_span", "_token")
+    _current = True
 
     def __init__(
         self, name: str, kind: SpanKind = SpanKind.INTERNAL, attributes: Mapping[str, AttributeValue] | None = None
@@ -76,26 +83,42 @@ class in_span:  # noqa: N801 - used as a statement, like the functions of contex
         self._token: Token[Context] | None = None
 
     def __enter__(self) -> Span:
-        self._span = start_child(self._name, self._kind, self._attributes)
-        if self._span is not INVALID_SPAN:
-            self._token = attach(set_span_in_context(self._span))
+        if active.tracer is not None and get_current_span().is_recording():
+            self._span = active.tracer.start_span(self._name, None, self._kind, self._attributes)
+            if self._current:
+                self._token = attach(set_span_in_context(self._span))
         return self._span
 
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
+        if isinstance(exc, Exception):
+            fail(self._span, exc)
+        self._span.end()
         if self._token is not None:
-            if isinstance(exc, Exception):
-                fail(self._span, exc)
-            self._span.end()
             detach(self._token)
 
 
-def start_child(name: str, kind: SpanKind, attributes: Mapping[str, AttributeValue] | None = None) -> Span:
-    """A span inside the current one, without making it the current one; `INVALID_SPAN` where that is not traced."""
-    if not get_current_span().is_recording() or active.tracer is None:
-        return INVALID_SPAN
-    return active.tracer.start_span(name, None, kind, attributes)
+class apart(in_span):  # noqa: N801
+    """A span that is not made the current one: for a generator, whose reader would find it current between two pieces,
+    and which may be closed in another context than it began in. `within` has its source find it."""
+
+    __slots__ = ()
+    _current = False
+
+
+async def within(span: Span, pieces: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
+    """The same pieces, each made while `span` is the current one, so that what is asked of others carries its id."""
+    while True:
+        token = attach(set_span_in_context(span)) if span.is_recording() else None
+        try:
+            piece = await anext(pieces)
+        except StopAsyncIteration:
+            return
+        finally:
+            if token is not None:
+                detach(token)
+        yield piece
 
 
 class in_job(in_span):  # noqa: N801

@@ -9,9 +9,13 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any, ClassVar, Literal
 
+from opentelemetry.trace import SpanKind
+
 from app.core.faults import InjectedFault, board
+from app.core.spans import SpanOrder, in_span
 from app.services.metrics_service import metrics
 from app.stores.errors import DuplicateRecord, StoreUnavailable
 from app.stores.records import (
@@ -48,6 +52,18 @@ OPERATION_LABELS: tuple[tuple[str, str], ...] = (
 """Each (operation, collection) that the metrics can be given, so that all of them exist from the start."""
 
 _UNSTRUCK = "faults"  # the fault must not lock in the very records that end it
+
+
+@cache
+def _span(kind: str, operation: str, collection: str) -> SpanOrder:
+    """An operation's span, by OpenTelemetry's conventions for databases: never a record's id, or what it holds."""
+    if collection == NO_COLLECTION:
+        return operation, SpanKind.CLIENT, {"db.system.name": kind, "db.operation.name": operation}
+    return (
+        f"{operation} {collection}",
+        SpanKind.CLIENT,
+        {"db.system.name": kind, "db.operation.name": operation, "db.collection.name": collection},
+    )
 
 
 class DocumentStore(ABC):
@@ -199,24 +215,25 @@ class DocumentStore(ABC):
 
     @asynccontextmanager
     async def _operation(self, operation: str, collection: str) -> AsyncIterator[None]:
-        """What surrounds every operation: the fault, the time limit, the metrics, the translation of errors."""
+        """What surrounds every operation: its span, the fault, the time limit, the metrics, the errors' translation."""
         if collection != NO_COLLECTION:
             check_collection(collection)
         started = time.perf_counter()
-        try:
-            if collection != _UNSTRUCK:
-                board.fail("database_down")
-            async with asyncio.timeout(self._timeout_seconds):
-                yield
-        except StoreUnavailable:
-            metrics.track_database_error(operation, collection)
-            raise
-        except self._failures as error:
-            metrics.track_database_error(operation, collection)
-            subject = operation if collection == NO_COLLECTION else f"{operation} in {collection}"
-            raise self._unavailable(subject, error) from (error if isinstance(error, InjectedFault) else None)
-        finally:
-            metrics.track_database_operation(operation, collection, time.perf_counter() - started)
+        with in_span(*_span(self.kind, operation, collection)):
+            try:
+                if collection != _UNSTRUCK:
+                    board.fail("database_down")
+                async with asyncio.timeout(self._timeout_seconds):
+                    yield
+            except StoreUnavailable:
+                metrics.track_database_error(operation, collection)
+                raise
+            except self._failures as error:
+                metrics.track_database_error(operation, collection)
+                subject = operation if collection == NO_COLLECTION else f"{operation} in {collection}"
+                raise self._unavailable(subject, error) from (error if isinstance(error, InjectedFault) else None)
+            finally:
+                metrics.track_database_operation(operation, collection, time.perf_counter() - started)
 
     def _unavailable(self, subject: str, error: Exception) -> StoreUnavailable:
         if isinstance(error, InjectedFault):

@@ -12,10 +12,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from opentelemetry.trace import SpanKind
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import UnexpectedResponse
 
 from app.core.faults import InjectedFault, board
+from app.core.spans import in_span
 from app.stores.errors import StoreUnavailable, WrongCollection
 from app.stores.qdrant_driver import FAILURES, LOCAL_LIMIT, OPENING_FAILURES, hush, reason_of, use_wal
 
@@ -216,7 +218,7 @@ class VectorStore:
             raise ValueError("the pieces of a document are numbered from 0, in order")
         for vector in vectors:
             self._check(vector)
-        async with self._operation("replace"):
+        async with self._operation("upsert"):
             for start in range(0, len(pieces), BATCH):
                 points = [
                     _point(document_id, filename, title, piece, vector)
@@ -260,15 +262,17 @@ class VectorStore:
 
     @asynccontextmanager
     async def _operation(self, name: str, failures: tuple[type[Exception], ...] = FAILURES) -> AsyncIterator[None]:
-        try:
-            board.fail("vector_store_down")
-            yield
-        except InjectedFault as fault:
-            raise self._unavailable(name, str(fault)) from fault
-        except TimeoutError:
-            raise self._unavailable(name, f"no answer within {self._timeout_seconds:g} s") from None
-        except failures as error:
-            raise self._unavailable(name, reason_of(error)) from None
+        attributes = {"db.system.name": "qdrant", "db.operation.name": name, "db.collection.name": self._collection}
+        with in_span(f"{name} {self._collection}", SpanKind.CLIENT, attributes):
+            try:
+                board.fail("vector_store_down")
+                yield
+            except InjectedFault as fault:
+                raise self._unavailable(name, str(fault)) from fault
+            except TimeoutError:
+                raise self._unavailable(name, f"no answer within {self._timeout_seconds:g} s") from None
+            except failures as error:
+                raise self._unavailable(name, reason_of(error)) from None
 
     def _unavailable(self, name: str, reason: str) -> StoreUnavailable:
         return StoreUnavailable(f"Qdrant at {self._place} failed to {name}: {reason}. {self._advice}")

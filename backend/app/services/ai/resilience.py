@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from opentelemetry.trace import get_current_span
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from app.core.logging_config import logger
@@ -136,6 +137,7 @@ class ResilientProvider:
             logger.warning(
                 "ai request is tried again", model=model, reason=error.reason, wait_seconds=state.upcoming_sleep
             )
+            get_current_span().add_event("retry", {"error.type": error.reason, "wait_seconds": state.upcoming_sleep})
             self._on_retry(model, error.reason)
 
         retrying = AsyncRetrying(

@@ -5,11 +5,16 @@ from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from typing import Literal
 
+from opentelemetry.trace import Span, SpanKind
+
+from app.core.spans import SpanOrder, apart, in_span, within
 from app.services.ai.base import AIError, AIProvider, Chunk, Prompt, Usage
 from app.services.metrics_service import metrics
 
 #: Texts in one call. OpenAI takes 2,048 and 300,000 tokens; a time limit should hold less than it can.
 EMBED_BATCH = 128
+#: What the conventions call a provider, where that is not our name for it.
+PROVIDERS = {"azure": "azure.ai.openai"}
 
 
 class AIService:
@@ -46,7 +51,10 @@ class AIService:
         """One vector a text, in their order; any number of texts."""
         vectors: list[list[float]] = []
         for start in range(0, len(texts), EMBED_BATCH):
-            with self._measured(self.embedding_model, "embedding") as usages:
+            with (
+                in_span(*self._span(self.embedding_model, "embeddings")) as span,
+                self._measured(self.embedding_model, "embedding", span) as usages,
+            ):
                 embeddings = await self._provider.embed(texts[start : start + EMBED_BATCH])
                 usages.append(embeddings.usage)
             vectors += embeddings.vectors
@@ -56,14 +64,19 @@ class AIService:
         """The answer, piece by piece. Whoever stops reading closes it (`aclosing`): that is no error."""
         started = time.perf_counter()
         waiting = True
-        with self._measured(self.chat_model, "chat") as usages:
-            async with aclosing(self._provider.stream(prompt)) as chunks:
+        with (
+            apart(*self._span(self.chat_model, "chat")) as span,
+            self._measured(self.chat_model, "chat", span) as usages,
+        ):
+            async with aclosing(self._provider.stream(prompt)) as made, aclosing(within(span, made)) as chunks:
                 async for chunk in chunks:
                     if waiting and chunk.text:
                         waiting = False
                         metrics.track_first_token(self.chat_model, time.perf_counter() - started)
                     if chunk.usage:
                         usages.append(chunk.usage)
+                    if chunk.finish_reason:
+                        span.set_attribute("gen_ai.response.finish_reasons", [chunk.finish_reason])
                     yield chunk
 
     async def check(self) -> None:
@@ -75,7 +88,7 @@ class AIService:
         await self._provider.close()
 
     @contextmanager
-    def _measured(self, model: str, kind: Literal["chat", "embedding"]) -> Iterator[list[Usage]]:
+    def _measured(self, model: str, kind: Literal["chat", "embedding"], span: Span) -> Iterator[list[Usage]]:
         """Around one call, which puts its usage into the list: counts it however it ends, given up included."""
         started = time.perf_counter()
         usages: list[Usage] = []
@@ -88,6 +101,18 @@ class AIService:
             metrics.track_ai_request(model, kind, time.perf_counter() - started, sum(usage.total for usage in usages))
             for usage in usages:
                 metrics.track_ai_usage(model, usage.input_tokens, usage.output_tokens, self._cost(model, usage))
+                span.set_attribute("gen_ai.usage.input_tokens", usage.input_tokens)
+                if kind == "chat":
+                    span.set_attribute("gen_ai.usage.output_tokens", usage.output_tokens)
+
+    def _span(self, model: str, operation: str) -> SpanOrder:
+        """A model call's span, by OpenTelemetry's conventions for generative AI: never what was asked or answered."""
+        attributes = {
+            "gen_ai.operation.name": operation,
+            "gen_ai.request.model": model,
+            "gen_ai.provider.name": PROVIDERS.get(self.name, self.name),
+        }
+        return f"{operation} {model}", SpanKind.CLIENT, attributes
 
     def _cost(self, model: str, usage: Usage) -> float:
         input_price, output_price = self._prices.get(model, (0.0, 0.0))
