@@ -26,7 +26,10 @@ def _default_ports() -> dict[str, int]:
 
 def port(variable: str) -> int:
     """The published port that a PORT_… variable stands for. Raises KeyError for one that the compose file lacks."""
-    return int(setting(variable) or _default_ports()[variable])
+    value = setting(variable)
+    if value and not (value.isdecimal() and 0 < int(value) < 65_536):
+        raise ValueError(f"{variable}={value} is not a port: give a number from 1 to 65535")
+    return int(value or _default_ports()[variable])
 
 
 def address(service: str) -> str:

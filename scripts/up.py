@@ -25,16 +25,23 @@ ADDRESSES = (
 )
 
 
+class EngineRefused(Exception):
+    """An engine runs, and this user may not use it."""
+
+
 def compose_command() -> list[str]:
-    """The compose command in use."""
-    return shlex.split(setting("COMPOSE") or "docker compose")
+    """The compose command in use. Raises ValueError for a COMPOSE that cannot be read."""
+    try:
+        return shlex.split(setting("COMPOSE")) or ["docker", "compose"]
+    except ValueError as error:
+        raise ValueError(f"COMPOSE={setting('COMPOSE')} cannot be read ({error}): write it as in a shell") from None
 
 
 def engine_problem() -> str | None:
-    """None when containers can be used; else why not."""
+    """None when containers can be used; else why not. Raises EngineRefused for want of permission."""
     if setting("LOCAL") == "1":
         return "LOCAL=1 chooses processes"
-    program = compose_command()[0]
+    program = compose_command()[0].removesuffix("-compose")  # docker-compose cannot say whether an engine answers
     try:
         answer = subprocess.run([program, "info"], capture_output=True, text=True, timeout=30, check=False)
     except FileNotFoundError:
@@ -44,11 +51,26 @@ def engine_problem() -> str | None:
     if answer.returncode == 0:
         return None
     if "permission denied" in answer.stderr.lower():
-        sys.exit(
+        raise EngineRefused(
             f"A {program} engine runs, but this user may not use it. Either join its group (sudo usermod -aG {program} "
             "$USER, then log in anew), or run `LOCAL=1 make up` for local processes instead of containers."
         )
     return f"no {program} engine answers"
+
+
+def engine_answers(processes: bool) -> bool:
+    """Whether there may be containers to act on; an engine that refuses matters only when no processes ran here."""
+    try:
+        return engine_problem() is None
+    except EngineRefused:
+        if processes:
+            return False
+        raise
+
+
+def processes_ran() -> bool:
+    """Whether local processes were ever started here."""
+    return (PROJECT / ".run").is_dir()
 
 
 def compose(*arguments: str) -> int:
@@ -100,8 +122,8 @@ def up() -> int:
 
 def down() -> int:
     """`make down`: whichever of the two runs."""
-    ended = local("down") if (PROJECT / ".run").is_dir() else 0
-    if engine_problem() is None:
+    ended = local("down") if processes_ran() else 0
+    if engine_answers(processes_ran()):
         return compose("--profile", "*", "down") or ended
     return ended
 
@@ -109,19 +131,25 @@ def down() -> int:
 def clean() -> int:
     """`make clean`: the data too, after asking."""
     if setting("YES") != "1":
-        answer = input("This removes all data: documents, metrics, logs, traces, dashboards' changes. Type yes: ")
-        if answer.strip() != "yes":
+        print(
+            "This removes all data: documents, metrics, logs, traces, dashboards' changes. Type yes: ",
+            end="",
+            flush=True,
+        )
+        if sys.stdin.readline().strip() != "yes":
             print("Nothing was removed.")
             return 1
         os.environ["YES"] = "1"
-    removed = local("clean") if (PROJECT / ".run").is_dir() else 0
-    if engine_problem() is None:
+    removed = local("clean") if processes_ran() else 0
+    if engine_answers(processes_ran()):
         return compose("--profile", "*", "down", "--volumes") or removed
     return removed
 
 
 def status() -> int:
-    """`make status`."""
+    """`make status`: whichever of the two runs."""
+    if (PROJECT / ".run" / "supervisord.pid").exists():
+        return local("status")
     if engine_problem() is None:
         return compose("--profile", "*", "ps", "--all", "--format", "table {{.Service}}\t{{.Status}}\t{{.Ports}}")
     return local("status")
@@ -129,7 +157,7 @@ def status() -> int:
 
 def reload() -> int:
     """`make reload`: has Prometheus and Alertmanager read their files again, and repeats what they object to."""
-    code = local("render") if (PROJECT / ".run").is_dir() else 0  # processes read rendered copies of the files
+    code = local("render") if processes_ran() else 0  # processes read rendered copies of the files
     for name in ("Prometheus", "Alertmanager"):
         url = f"{address(name.lower())}/-/reload"
         try:
@@ -154,7 +182,11 @@ def main() -> int:
     if name not in COMMANDS:
         print(f"unknown command {name!r}: one of {', '.join(COMMANDS)}", file=sys.stderr)
         return 2
-    return COMMANDS[name]()
+    try:
+        return COMMANDS[name]()
+    except (EngineRefused, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":
