@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help up down clean status reload traffic retrieval test check format dashboards fuzz lock upgrade-packages
+.PHONY: help up down clean status reload traffic find retrieval test check format dashboards fuzz lock upgrade-packages
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ reload: ## has Prometheus and Alertmanager read their files again
 
 traffic: $(VENV)/run ## users at work: RATE=5 requests a second for SECONDS=60 (0: until interrupted)
 	@$(RUN) -m scripts.traffic
+
+find: $(VENV)/run ## the story of one request: ID=a request id or a trace id; ERRORS=1 SINCE=15m lists the failed ones
+	@$(RUN) -m scripts.find
 
 retrieval: $(VENV)/run ## how often the local AI finds the right document first
 	@$(RUN) -m scripts.retrieval

@@ -1,0 +1,1 @@
+"""`make find`: one request's story from its logs, traces and metrics."""
