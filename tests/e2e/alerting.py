@@ -1,0 +1,127 @@
+"""Real programs as processes for the tests of alerting, and a receiver that keeps what they send."""
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.e2e.stack import until
+from tests.programs import look, program
+
+_next_port = iter(range(31000 + os.getpid() % 400, 31999))
+
+
+def free_port() -> int:
+    """A port of the range that these tests use, which nobody listens on."""
+    for port in _next_port:
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no free port between 31000 and 31999")
+
+
+@dataclass
+class Receiver:
+    """Keeps every JSON body that is posted to it, with its path and time; `status` is what it answers."""
+
+    port: int
+    status: int = 200
+    refused: int = 0
+    received: list[tuple[float, str, Any]] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def alerts(self) -> list[dict[str, Any]]:
+        """Every alert that was accepted, with the receiver that it was sent to, if any, in order."""
+        return [
+            {**alert, "at": at} | ({"receiver": body["receiver"]} if isinstance(body, dict) else {})
+            for at, _, body in self.received
+            for alert in (body["alerts"] if isinstance(body, dict) else body)
+        ]
+
+    def names(self, receiver: str | None = None, status: str = "firing") -> list[str]:
+        """The names of the alerts that were accepted in this state, for this receiver."""
+        return [
+            alert["labels"]["alertname"]
+            for alert in self.alerts()
+            if receiver in (None, alert.get("receiver")) and alert.get("status", status) == status
+        ]
+
+
+@contextlib.contextmanager
+def receiving(port: int | None = None) -> Iterator[Receiver]:
+    """A receiver that listens."""
+    receiver = Receiver(port or free_port())
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if receiver.status < 300:
+                receiver.received.append((time.time(), self.path, body))
+            else:
+                receiver.refused += 1
+            self.send_response(receiver.status)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", receiver.port), Handler)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    try:
+        yield receiver
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@contextlib.contextmanager
+def running(arguments: list[str], ready: str, output: Path, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A process, once `ready` answers 200; its output goes to a file, which is shown when it does not come up."""
+    with output.open("ab") as log:
+        process = subprocess.Popen(arguments, stdout=log, stderr=log, env={**os.environ, **variables})
+        try:
+
+            def answers() -> bool:
+                assert process.poll() is None, f"{arguments[0]} ended:\n{output.read_text()[-3000:]}"
+                return httpx.get(ready, timeout=2).status_code == 200
+
+            until(answers, f"{arguments[0]} is ready", seconds=30)
+            yield process
+        finally:
+            process.terminate()
+            process.wait(timeout=20)
+
+
+def alertmanager_program() -> str:
+    """Alertmanager, which Debian calls otherwise; skips by name where there is none."""
+    return look("prometheus-alertmanager") or program("alertmanager")
+
+
+@contextlib.contextmanager
+def alertmanager(folder: Path, config: Path, port: int, **variables: str) -> Iterator[str]:
+    """A running Alertmanager with this configuration; the next one in `folder` finds its data. Gives its address."""
+    address = f"http://127.0.0.1:{port}"
+    arguments = [
+        alertmanager_program(), f"--config.file={config}", f"--storage.path={folder / 'data'}",
+        "--cluster.listen-address=", f"--web.listen-address=127.0.0.1:{port}", f"--web.external-url={address}",
+    ]  # fmt: skip
+    with running(arguments, f"{address}/-/ready", folder / "alertmanager.log", **variables):
+        yield address
+
+
+def post(address: str, *alerts: dict[str, Any]) -> None:
+    """Sends alerts to Alertmanager as Prometheus does."""
+    httpx.post(f"{address}/api/v2/alerts", json=list(alerts), timeout=5).raise_for_status()
