@@ -1,0 +1,69 @@
+"""The rules of Prometheus, read from prometheus/rules/: the one place where an alert's limit stands."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+FOLDER: Final = Path(__file__).resolve().parents[1] / "prometheus" / "rules"
+#: A comparison with a number, such as `> 0.05`.
+COMPARISON: Final = re.compile(r"(?P<operator>[=!<>]=|[<>])\s*(?P<number>-?\d+(?:\.\d+)?)(?![\w.])")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """An alert, or with `record` a series that is computed once for all who ask for it. Durations as in Prometheus."""
+
+    file: str
+    group: str
+    name: str
+    expr: str
+    record: bool = False
+    hold: str = ""
+    keep: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+
+def read(folder: Path = FOLDER) -> list[Rule]:
+    """Every rule, in the order of the files."""
+    return [
+        _rule(file.name, group["name"], rule)
+        for file in sorted(folder.glob("*.yml"))
+        for group in yaml.safe_load(file.read_text(encoding="utf-8"))["groups"]
+        for rule in group["rules"]
+    ]
+
+
+def alerts(folder: Path = FOLDER) -> list[Rule]:
+    """Every alert. A name can occur more than once, with other labels."""
+    return [rule for rule in read(folder) if not rule.record]
+
+
+def limit(alert: str, folder: Path = FOLDER) -> float:
+    """The first number that an alert compares with, in the unit of its expression.
+
+    Raises ValueError where there is no such alert, or where it compares with no number.
+    """
+    for rule in alerts(folder):
+        found = COMPARISON.search(rule.expr)
+        if rule.name == alert and found:
+            return float(found["number"])
+    raise ValueError(f"{folder} has no alert {alert} that compares with a number")
+
+
+def _rule(file: str, group: str, rule: dict[str, Any]) -> Rule:
+    return Rule(
+        file=file,
+        group=group,
+        name=rule.get("alert") or rule["record"],
+        expr=rule["expr"],
+        record="record" in rule,
+        hold=rule.get("for", ""),
+        keep=rule.get("keep_firing_for", ""),
+        labels=rule.get("labels", {}),
+        annotations=rule.get("annotations", {}),
+    )

@@ -1,0 +1,165 @@
+"""`python -m scripts.rules_mutation`: would a test notice a mistake in an alert's rule?
+
+Each mutant is one rule with one mistake: a limit ten times too high or too low, no `for`, a label renamed or a matcher
+left out. promtool runs the tests of that alert over it, and at least one has to fail. A mutant that no test notices
+survives: it is named, and the exit status is 1. The files themselves are never touched.
+"""
+
+import argparse
+import copy
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from monitoring.rules import COMPARISON
+
+PROJECT: Final = Path(__file__).resolve().parents[1]
+FOLDER: Final = PROJECT / "prometheus"
+
+_MATCHER: Final = re.compile(r"(?P<label>\w+)\s*(?:=~|!~|!=|=)\s*\"[^\"]*\"(?:,\s*)?")
+_GROUPING: Final = re.compile(r"\b(?:by|without|on|ignoring|group_left)\s*\((?P<labels>[^)]+)\)")
+
+
+class MutationError(Exception):
+    """The check itself cannot be carried out; the message says why."""
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One rule file with one mistake in it. `alert` is empty where the rule records: then every test counts."""
+
+    file: str
+    rule: str
+    alert: str
+    kind: str
+    mistake: str
+    rules: Any
+
+
+def mutants(file: str, document: Any) -> Iterator[Mutant]:
+    """Every mutant of one rule file."""
+    for group, rules in enumerate(document["groups"]):
+        for number, rule in enumerate(rules["rules"]):
+            for kind, mistake, changed in _mistakes(rule):
+                mutated = copy.deepcopy(document)
+                mutated["groups"][group]["rules"][number] = changed
+                alert = rule.get("alert", "")
+                yield Mutant(file, alert or rule["record"], alert, kind, mistake, mutated)
+
+
+def _mistakes(rule: Any) -> Iterator[tuple[str, str, Any]]:
+    """The kind of a mistake, what it is, and the rule with it."""
+    expr = rule["expr"]
+    if "alert" in rule:
+        for found in COMPARISON.finditer(expr):
+            for number in _wrong_limits(found["operator"], found["number"]):
+                yield "limit", f"{found[0]} -> {number}", rule | {"expr": _replace(expr, found, "number", number)}
+        if "for" in rule:
+            yield "for", f"no for: {rule['for']}", {key: value for key, value in rule.items() if key != "for"}
+    for found in _MATCHER.finditer(expr):
+        renamed = _replace(expr, found, "label", found["label"] + "_renamed")
+        yield "label", f"{found['label']} renamed at {found.start()}", rule | {"expr": renamed}
+        left_out = expr[: found.start()] + expr[found.end() :]
+        yield "matcher", f"without {found[0]} at {found.start()}", rule | {"expr": left_out}
+    for grouping in _GROUPING.finditer(expr):
+        for label in re.finditer(r"\w+", grouping["labels"]):
+            start = grouping.start("labels")
+            changed = expr[: start + label.end()] + "_renamed" + expr[start + label.end() :]
+            yield "label", f"{grouping[0]}: {label[0]} renamed", rule | {"expr": changed}
+    for name in rule.get("labels", {}):
+        labels = {key + ("_renamed" if key == name else ""): value for key, value in rule["labels"].items()}
+        yield "label", f"label {name} renamed", rule | {"labels": labels}
+
+
+def _wrong_limits(operator: str, number: str) -> tuple[str, ...]:
+    """Limits at which the rule says something else. Ten times nothing is nothing, so that 0 becomes 1 and -1."""
+    value = float(number)
+    if value == 0:
+        return ("1", "-1") if operator in ("==", "!=") else ("10", "-1")
+    return f"{value * 10:g}", f"{value / 10:g}"
+
+
+def _replace(text: str, found: re.Match[str], group: str, new: str) -> str:
+    return text[: found.start(group)] + new + text[found.end(group) :]
+
+
+def survives(mutant: Mutant, promtool: str, folder: Path = FOLDER) -> bool:
+    """Whether every test of the alert passes in spite of the mistake.
+
+    Raises MutationError where promtool does not get as far as the tests.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        shutil.copytree(folder / "rules", place / "rules")
+        (place / "rules" / mutant.file).write_text(yaml.safe_dump(mutant.rules), encoding="utf-8")
+        tests = yaml.safe_load((folder / "tests" / mutant.file).read_text(encoding="utf-8"))
+        tests["tests"] = [test for test in tests["tests"] if _concerns(test, mutant.alert)]
+        if not tests["tests"]:
+            return True
+        (place / "tests").mkdir()
+        (place / "tests" / mutant.file).write_text(yaml.safe_dump(tests), encoding="utf-8")
+        command = [promtool, "test", "rules", str(place / "tests" / mutant.file)]
+        answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    said = answer.stdout + answer.stderr
+    if answer.returncode and "got:" not in said:
+        raise MutationError(
+            f"promtool does not run {mutant.file} with {mutant.rule}, {mutant.mistake}:\n{said.strip()}"
+        )
+    return answer.returncode == 0
+
+
+def _concerns(test: Any, alert: str) -> bool:
+    return not alert or alert in [check["alertname"] for check in test.get("alert_rule_test", [])]
+
+
+def find_promtool() -> str:
+    """promtool on PATH, in TOOLS_PATH's folders or below .tools/. Raises MutationError where there is none."""
+    folders = [*os.environ.get("TOOLS_PATH", "").split(os.pathsep), *map(str, PROJECT.glob(".tools/*/usr/bin"))]
+    found = shutil.which("promtool") or shutil.which("promtool", path=os.pathsep.join(filter(None, folders)))
+    if found is None:
+        raise MutationError("promtool is not here: put it on PATH, or name its folder in TOOLS_PATH")
+    return found
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Prints the number of mutants and the survivors. Returns 0 when none survives."""
+    parser = argparse.ArgumentParser(prog="python -m scripts.rules_mutation", description=__doc__)
+    parser.add_argument("--alert", help="this alert alone")
+    options = parser.parse_args(arguments)
+    made = [
+        mutant
+        for path in sorted((FOLDER / "rules").glob("*.yml"))
+        for mutant in mutants(path.name, yaml.safe_load(path.read_text(encoding="utf-8")))
+        if options.alert in (None, mutant.alert)
+    ]
+    if not made:
+        print(f"no alert is called {options.alert}", file=sys.stderr)
+        return 1
+    try:
+        promtool = find_promtool()
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            verdicts = list(pool.map(lambda mutant: survives(mutant, promtool), made))
+    except MutationError as error:
+        print(error, file=sys.stderr)
+        return 1
+    alive = [mutant for mutant, lives in zip(made, verdicts, strict=True) if lives]
+    for mutant in alive:
+        print(f"{mutant.file}: {mutant.rule}: {mutant.mistake}: no test notices")
+    kinds = ", ".join(f"{number} {kind}" for kind, number in Counter(mutant.kind for mutant in made).items())
+    print(f"{len(made)} mutants of {len({mutant.rule for mutant in made})} rules ({kinds}): {len(alive)} survive")
+    return 1 if alive else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
