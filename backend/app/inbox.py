@@ -14,6 +14,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse
 from markdown_it import MarkdownIt
+from opentelemetry.trace import SpanKind
 
 from app import __version__
 from app.api import metrics as metrics_api
@@ -25,6 +26,7 @@ from app.core.logging_config import logger
 from app.core.middleware import ObservabilityMiddleware
 from app.core.routing import EndpointNames
 from app.core.server import serve
+from app.core.spans import in_span
 from app.services.alerts import Inbox, Notification
 
 #: Of one notification, which may hold thousands of alerts.
@@ -50,7 +52,8 @@ def create_inbox(settings: Settings | None = None) -> FastAPI:
     @app.post("/alerts", status_code=204)
     async def receive(notification: Notification) -> Response:
         """Alertmanager's webhook."""
-        inbox.take(notification)
+        with in_span("receive alerts", SpanKind.CONSUMER, {"alerts.count": len(notification.alerts)}):
+            inbox.take(notification)
         return Response(status_code=204)
 
     @app.get("/alerts")

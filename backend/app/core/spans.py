@@ -153,8 +153,7 @@ def fail(span: Span, error: Exception) -> None:
         return
     kind = type(error)
     own = kind.__module__.startswith("app.")
-    # Our own messages hold nothing of a request. Others quote what they choke on, which may be a user's text.
-    message = redact_text(str(error) if own else _QUOTED.sub("'…'", str(error)))[:MESSAGE_CHARS]
+    message = _message(error, own)
     event = {"exception.type": f"{kind.__module__}.{kind.__qualname__}", "exception.message": message}
     if not own:
         event["exception.stacktrace"] = "".join(traceback.format_tb(error.__traceback__, -FRAMES))
@@ -162,3 +161,13 @@ def fail(span: Span, error: Exception) -> None:
     reason = getattr(error, "reason", None) if own else None
     span.set_attribute("error.type", reason if isinstance(reason, str) else kind.__name__)
     span.set_status(StatusCode.ERROR, message)
+
+
+def _message(error: Exception, own: bool) -> str:
+    """An exception's message without what it may hold of a request or a document.
+
+    Our own hold none, unless their class says so. Others quote what they choke on, which may be a user's text.
+    """
+    if getattr(error, "quotes_content", False):
+        return ""
+    return redact_text(str(error) if own else _QUOTED.sub("'…'", str(error)))[:MESSAGE_CHARS]

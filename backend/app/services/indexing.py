@@ -18,6 +18,8 @@ from app.core.config import Settings
 from app.core.errors import ProblemError
 from app.core.faults import board
 from app.core.logging_config import RequestContext, current_request_id, logger
+from app.core.spans import fail, in_job, in_span
+from app.core.tracing import current_traceparent
 from app.services.ai.base import AIError
 from app.services.ai.service import AIService
 from app.services.chunking import chunk
@@ -57,6 +59,7 @@ class IndexingService:
             "error": None,
             "chunks": None,
             "request_id": current_request_id(),
+            "traceparent": current_traceparent(),
             "created_at": time.time(),
             "started_at": None,
             "finished_at": None,
@@ -104,7 +107,9 @@ class IndexingService:
         )
         if job is None:
             return False
-        with RequestContext(job["request_id"] or job["id"]):
+        request_id = job["request_id"] or job["id"]
+        with RequestContext(request_id), in_job("index document", request_id, job.get("traceparent", "")) as span:
+            span.set_attributes({"indexing.job.id": job["id"], "indexing.format": job["format"]})
             attempts = job["attempts"] + 1
             if attempts > self._settings.indexing_max_attempts:
                 tries = self._settings.indexing_max_attempts
@@ -117,11 +122,13 @@ class IndexingService:
             try:
                 chunks = await self._index(job)
             except RejectedDocument as error:
+                fail(span, error)
                 await self._finish(job, "failed", error=str(error))
             except Exception as error:
                 if isinstance(error, StoreUnavailable) or (isinstance(error, AIError) and error.worth_waiting):
                     await self._give_back(job)
                     raise
+                fail(span, error)
                 logger.error("indexing failed", job_id=job["id"], exc_info=error)
                 await self._finish(job, "failed", error=f"{type(error).__name__}: {error}"[:500])
             else:
@@ -156,8 +163,10 @@ class IndexingService:
         if upload is None:
             raise RejectedDocument("unreadable", "the uploaded content is gone; upload the file again")
         content = base64.b64decode(upload["content"])
-        extracted = await extract_safely(content, job["format"], self._limits)
-        pieces = chunk(extracted, self._settings.chunk_chars, self._settings.chunk_overlap_chars)
+        with in_span("extract document"):
+            extracted = await extract_safely(content, job["format"], self._limits)
+        with in_span("chunk document"):
+            pieces = chunk(extracted, self._settings.chunk_chars, self._settings.chunk_overlap_chars)
         title = extracted.title or job["filename"]
         # A passage is found by what its document and its section are about, too.
         texts = [f"{title}\n{piece.heading}\n{piece.text}" for piece in pieces]

@@ -18,6 +18,9 @@ WHERE_CHARS = 80
 class RejectedDocument(Exception):
     """The file cannot be indexed: `reason` is the kind, the message what is wrong, where, and what to do."""
 
+    #: A place in a document can be a heading, and a heading is the document's text: no span repeats the message.
+    quotes_content = True
+
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)
         self.reason: Reason = reason
