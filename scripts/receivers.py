@@ -18,7 +18,7 @@ SECRETS = PROJECT / "secrets" / "alertmanager"
 MARK = re.compile(r"^( *)# \[(\w+)\] ", re.MULTILINE)
 
 
-class ReceiverError(Exception):
+class ReceiverError(ValueError):
     """A file among the secrets that cannot be used; the message says which, and what to do."""
 
 
@@ -45,20 +45,15 @@ def switched_on(text: str, names: list[str]) -> str:
 
 
 def apply(secrets: Path = SECRETS, config: Path = CONFIG) -> str:
-    """Writes or removes the copy, has ALERTMANAGER_CONFIG name the file to read, and says in a line which ways are on.
-
-    Raises ReceiverError.
-    """
+    """Writes the copy, has ALERTMANAGER_CONFIG name it, and says in a line which ways are on. Raises ReceiverError."""
     text = config.read_text(encoding="utf-8")
     names = present(text, secrets)
-    copy = config.with_name(SWITCHED_ON)
-    if not names:
-        copy.unlink(missing_ok=True)
-        os.environ.pop("ALERTMANAGER_CONFIG", None)
-        return "Alerts go to alert-inbox alone: no other way is switched on (secrets/alertmanager/README.md)."
-    copy.write_text(f"# Made from {config.name} by scripts/receivers.py.\n{switched_on(text, names)}", encoding="utf-8")
+    copy = f"# Made from {config.name} by scripts/receivers.py.\n{switched_on(text, names)}"
+    config.with_name(SWITCHED_ON).write_text(copy, encoding="utf-8")
     os.environ["ALERTMANAGER_CONFIG"] = SWITCHED_ON
-    return f"Alerts go to alert-inbox, and by {', '.join(names)}."
+    if names:
+        return f"Alerts go to alert-inbox, and by {', '.join(names)}."
+    return "Alerts go to alert-inbox alone: no other way is switched on (secrets/alertmanager/README.md)."
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 
+from scripts import receivers
 from scripts.addresses import PROJECT, address, port, setting
 
 PYTHON = PROJECT / ".venv" / "bin" / "python"
@@ -113,6 +114,7 @@ def compose_up() -> int:
 
 def up() -> int:
     """`make up`."""
+    print(receivers.apply())
     problem = engine_problem()
     if problem is None:
         return compose_up()
@@ -157,6 +159,7 @@ def status() -> int:
 
 def reload() -> int:
     """`make reload`: has Prometheus and Alertmanager read their files again, and repeats what they object to."""
+    print(receivers.apply())
     code = local("render") if processes_ran() else 0  # processes read rendered copies of the files
     for name in ("Prometheus", "Alertmanager"):
         url = f"{address(name.lower())}/-/reload"
