@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
+from opentelemetry.trace import format_span_id, format_trace_id, get_current_span
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
 P = ParamSpec("P")
@@ -50,6 +51,14 @@ LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 SPAN_DROP_REASONS = ("queue_full", "refused", "shutdown")
 #: The gauge `rag_query_success_rate` looks back this far (seconds).
 SUCCESS_WINDOW_SECONDS = 600.0
+
+
+def _exemplar() -> dict[str, str] | None:
+    """The current span, by which a measurement leads to its trace; None where there is no trace to lead to."""
+    context = get_current_span().get_span_context()
+    if not context.trace_flags.sampled:
+        return None
+    return {"trace_id": format_trace_id(context.trace_id), "span_id": format_span_id(context.span_id)}
 
 
 class SlidingWindow:
@@ -174,6 +183,7 @@ class MetricsService:
         self.memory_usage_percent = gauge("memory_usage_percent", "Memory in use (percent)")
         self.event_loop_lag = histogram("event_loop_lag_seconds", "How late the event loop woke a sleeper", LAG_BUCKETS)
         self.log_messages = counter("log_messages_total", "Log lines written", ["level"])
+        self.log_messages_dropped = counter("log_messages_dropped_total", "Log lines that were lost", ["level"])
         self.trace_spans_exported = counter("trace_spans_exported_total", "Spans delivered to Tempo or to the file")
         self.trace_spans_dropped = counter("trace_spans_dropped_total", "Spans that were lost", ["reason"])
         self.app_info = gauge("app_info", "1; the labels say what runs", ["version", "environment", "service"])
@@ -208,6 +218,7 @@ class MetricsService:
             (self.user_experience, EXPERIENCE_METRICS),
             (self.user_experience_errors, EXPERIENCE_ERRORS),
             (self.log_messages, LOG_LEVELS),
+            (self.log_messages_dropped, LOG_LEVELS),
             (self.trace_spans_dropped, SPAN_DROP_REASONS),
         ):
             for value in values:
@@ -265,14 +276,15 @@ class MetricsService:
         """One request: `duration` and `response_start` in seconds, `endpoint` the route's template."""
         total, whole, start = self._http_children(method, endpoint, status)
         total.inc()
-        whole.observe(duration)
+        trace = _exemplar()
+        whole.observe(duration, trace)
         if response_start is not None:
-            start.observe(response_start)
+            start.observe(response_start, trace)
 
     def track_ai_request(self, model: str, request_type: str, duration: float, tokens: int) -> None:
         """One AI request, whether or not it succeeded: its seconds, and its tokens (0 when it failed)."""
         self.ai_requests_total.labels(model, request_type).inc()
-        self.ai_response_duration.labels(model, request_type).observe(duration)
+        self.ai_response_duration.labels(model, request_type).observe(duration, _exemplar())
         self.ai_tokens_used.labels(model, request_type).inc(tokens)
 
     def track_ai_error(self, model: str, request_type: str, reason: str) -> None:
@@ -288,7 +300,7 @@ class MetricsService:
 
     def track_first_token(self, model: str, seconds: float) -> None:
         """How long the model took to begin."""
-        self.ai_first_token.labels(model).observe(seconds)
+        self.ai_first_token.labels(model).observe(seconds, _exemplar())
 
     def track_ai_retry(self, model: str, reason: str) -> None:
         """One more attempt of the same AI request."""
@@ -311,7 +323,7 @@ class MetricsService:
     def track_rag_query(self, duration: float, success: bool, reason: str | None = None) -> None:
         """One RAG query: its vector search's seconds, and why it failed if it did."""
         self.rag_queries_total.inc()
-        self.vector_search_duration.observe(duration)
+        self.vector_search_duration.observe(duration, _exemplar())
         self._rag_window.add(float(success))
         if not success:
             self.rag_query_failures.labels(reason if reason in RAG_FAILURE_REASONS else "ai").inc()
@@ -326,7 +338,7 @@ class MetricsService:
         """A job reached a status; with its seconds once it ended (0 is a duration too)."""
         self.indexing_jobs_total.labels(status).inc()
         if duration is not None:
-            self.indexing_duration.observe(duration)
+            self.indexing_duration.observe(duration, _exemplar())
 
     def track_file_processing(self, file_format: str, status: str) -> None:
         """One file was `completed` or `failed`."""
@@ -335,7 +347,7 @@ class MetricsService:
     def track_database_operation(self, operation: str, collection: str, duration: float) -> None:
         """One database operation, whether or not it succeeded, and its seconds."""
         self.database_operations.labels(operation, collection).inc()
-        self.database_duration.labels(operation, collection).observe(duration)
+        self.database_duration.labels(operation, collection).observe(duration, _exemplar())
 
     def track_database_error(self, operation: str, collection: str) -> None:
         """One database operation that failed."""
