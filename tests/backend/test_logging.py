@@ -1,10 +1,13 @@
-"""The lines: one JSON object each, whoever writes it, and never at the cost of the event loop."""
+"""The lines: one JSON object each, whoever writes it, with the same fields in each."""
 
 import asyncio
+import gc
 import json
 import logging
+import socket
+import subprocess
+import sys
 import threading
-import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,19 +15,13 @@ from typing import Any
 
 import pytest
 import structlog
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, use_span
+from pydantic import BaseModel
 
 from app.core.config import Settings
-from app.core.log_writer import STALE_FOLDER_SECONDS, LogFiles, LogWriter
-from app.core.logging_config import (
-    RequestContext,
-    close_logging,
-    configure_logging,
-    current_request_id,
-    hash_user,
-    logger,
-)
+from app.core.logging_config import RequestContext, close_logging, configure_logging, emit, hash_user, logger
 from app.services.metrics_service import metrics
-from tests.backend.conftest import make_settings, until
+from tests.backend.conftest import make_settings
 
 
 @pytest.fixture
@@ -55,30 +52,163 @@ def test_a_line_has_what_every_line_has(configured: Settings) -> None:
     assert len(line["timestamp"]) == len("2026-01-01T00:00:00.000000Z")
 
 
-def test_the_level_is_a_real_one_also_for_exceptions(configured: Settings) -> None:
-    def fail() -> None:
-        secret_local = "canary"  # noqa: F841 - must not be in the line
-        raise ValueError("broken")
+def test_a_line_written_inside_a_span_carries_its_ids(configured: Settings) -> None:
+    with use_span(NonRecordingSpan(SpanContext(0xA1, 0xB2, is_remote=False, trace_flags=TraceFlags(1)))):
+        logger.info("inside")
+    logger.info("outside")
+    inside, outside = lines(configured)
+    assert (inside["trace_id"], inside["span_id"]) == ("a1".zfill(32), "b2".zfill(16))
+    assert "trace_id" not in outside
 
+
+def test_no_field_passes_for_one_of_ours(configured: Settings) -> None:
+    with RequestContext("real"):
+        emit("info", "real", "real", {"level": "critical", "logger": "x", "event": "x", "request_id": "x", "n": 1})
+        logger.info("real", timestamp="x", level="critical", service="x")
+    first, second = lines(configured)
+    assert (first["level"], first["logger"], first["event"], first["request_id"]) == ("info", *["real"] * 3)
+    assert (first["field_level"], first["field_request_id"], first["n"]) == ("critical", "x", 1)
+    assert (second["level"], second["service"], second["field_level"]) == ("info", "backend", "critical")
+
+
+def test_the_level_is_a_real_one_also_for_exceptions(configured: Settings) -> None:
     try:
-        fail()
+        raise ValueError("broken")
     except ValueError:
         logger.exception("it failed")
     (line,) = lines(configured)
     assert line["level"] == "error"
     assert line["exception"][0]["exc_type"] == "ValueError"
-    assert line["exception"][0]["frames"][-1]["name"] == "fail"
-    assert "canary" not in json.dumps(line).replace('secret_local = \\"canary\\"', "")
+
+
+def test_an_exception_is_told_with_its_causes_and_without_local_variables(configured: Settings) -> None:
+    def fail() -> None:
+        local = "".join(("can", "ary"))
+        try:
+            raise KeyError("first")
+        except KeyError as error:
+            error.add_note("a note")
+            raise ValueError(len(local)) from error
+
+    try:
+        fail()
+    except ValueError as error:
+        logger.error("it failed", exc_info=error)
+        logging.getLogger("library").exception("it failed there, too")
+    for line in lines(configured):
+        broken, cause = line["exception"]
+        assert (broken["exc_type"], cause["exc_type"], cause["is_cause"]) == ("ValueError", "KeyError", True)
+        assert broken["frames"][-1]["name"] == "fail"
+        assert cause["exc_notes"] == ["a note"]
+        assert "canary" not in json.dumps(line)
+
+
+def test_an_exception_that_never_ends_does(configured: Settings) -> None:
+    def deeper(depth: int) -> None:
+        if depth == 0:
+            raise ExceptionGroup("many", [ValueError(number) for number in range(1_000)])
+        deeper(depth - 1)
+
+    try:
+        deeper(500)
+    except ExceptionGroup as error:
+        error.__cause__ = ValueError("its cause")
+        error.__cause__.__cause__ = error
+        logger.error("it failed", exc_info=error)
+    (line,) = lines(configured)
+    group = line["exception"][0]
+    assert len(group["frames"]) == 31
+    assert group["frames"][-1]["name"] == "deeper"
+    assert 1 < len(group["exceptions"]) < 20
+    assert len(json.dumps(line)) < 16_384
+
+
+def test_a_validation_errors_input_is_not_repeated(configured: Settings) -> None:
+    class Form(BaseModel):
+        age: int
+
+    try:
+        Form.model_validate({"age": "a sentence of a prompt"})
+    except ValueError as error:
+        logger.error("not valid", exc_info=error)
+    (line,) = lines(configured)
+    assert line["exception"][0]["exc_value"] == "age: int_parsing"
+    assert "prompt" not in json.dumps(line)
 
 
 def test_libraries_lines_and_warnings_come_the_same_way(configured: Settings) -> None:
     logging.getLogger("some.library").warning("a %s", "message")
+    logging.getLogger("some.library").log(25, "a level of its own")
     logging.getLogger("uvicorn.error").info("started")
     logging.getLogger("httpx").info("a line a call, which nobody wants")
+    structlog.get_logger("another.library").warning("structlog's", number=1)
     warnings.warn("something is old", stacklevel=1)
     written = lines(configured)
-    assert [line["logger"] for line in written] == ["some.library", "uvicorn.error", "py.warnings"]
+    assert [(line["logger"], line["level"]) for line in written] == [
+        ("some.library", "warning"),
+        ("some.library", "info"),
+        ("uvicorn.error", "info"),
+        ("another.library", "warning"),
+        ("py.warnings", "warning"),
+    ]
     assert written[0]["event"] == "a message"
+
+
+def test_a_message_whose_arguments_do_not_fit_is_a_line_without_them(
+    configured: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = logging.makeLogRecord({"name": "library", "levelno": 30, "msg": "%d apples", "args": ("canary",)})
+    logging.getLogger().handlers[0].handle(record)
+    (line,) = lines(configured)
+    assert line["event"] == "%d apples"
+    assert "TypeError" in line["log_error"]
+    assert "canary" not in json.dumps(line) + capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+async def test_exceptions_that_nobody_caught_become_lines(configured: Settings) -> None:
+    class Broken:
+        def __del__(self) -> None:
+            raise ValueError("in __del__")
+
+    async def fail() -> None:
+        raise ValueError("in a task")
+
+    def fail_in_thread() -> None:
+        raise ValueError("in a thread")
+
+    thread = threading.Thread(target=fail_in_thread)
+    thread.start()
+    thread.join()
+    task = asyncio.create_task(fail())
+    await asyncio.sleep(0)
+    del task
+    await asyncio.sleep(0)
+    gc.collect()
+    Broken()
+    gc.collect()
+    told = {line["exception"][0]["exc_value"]: line for line in lines(configured)}
+    assert {"in a task", "in a thread", "in __del__"} <= set(told)
+    assert told["in a task"]["logger"] == "asyncio"
+    assert told["in a thread"]["thread"] == thread.name
+
+
+def test_a_program_that_ends_by_an_exception_says_so_in_a_line(tmp_path: Path) -> None:
+    program = (
+        "from pathlib import Path\n"
+        "from app.core.config import Settings\n"
+        "from app.core.logging_config import configure_logging, logger\n"
+        f"configure_logging(Settings(log_dir=Path({str(tmp_path)!r})))\n"
+        "logger.info('the last but one')\n"
+        "raise ValueError('for anna@example.org')\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], env={"PYTHONPATH": "backend"}, capture_output=True, text=True, timeout=60
+    )
+    assert (ended.returncode, ended.stderr) == (1, "")
+    first, last = (json.loads(line) for line in (tmp_path / "application.log").read_text().splitlines())
+    assert first["event"] == "the last but one"
+    assert (last["level"], last["exception"][0]["exc_value"]) == ("critical", "for [redacted:email]")
 
 
 def test_lines_below_the_level_are_not_written(tmp_path: Path) -> None:
@@ -92,124 +222,22 @@ def test_lines_below_the_level_are_not_written(tmp_path: Path) -> None:
     logging.getLogger().handlers[:] = before
 
 
-def test_nested_contexts_restore_the_outer_one() -> None:
-    with RequestContext("outer", "user"):
-        with RequestContext("inner"):
-            assert structlog.contextvars.get_contextvars() == {"request_id": "inner", "user_id": "user"}
-        assert current_request_id() == "outer"
-    assert current_request_id() == ""
-
-
-async def test_a_context_follows_its_request_into_tasks_and_threads() -> None:
-    seen: list[str] = []
-
-    async def work(request_id: str) -> None:
-        with RequestContext(request_id):
-            await asyncio.sleep(0.001)
-            async with asyncio.TaskGroup() as group:
-                group.create_task(look(request_id))
-            assert await asyncio.to_thread(current_request_id) == request_id
-            assert current_request_id() == request_id
-
-    async def look(request_id: str) -> None:
-        await asyncio.sleep(0.001)
-        assert current_request_id() == request_id
-        seen.append(request_id)
-
-    await asyncio.gather(*(work(f"r{number}") for number in range(200)))
-    assert len(set(seen)) == 200
-
-
 def test_lines_are_counted_by_level(configured: Settings) -> None:
     before = metrics.registry.get_sample_value("log_messages_total", {"level": "warning"}) or 0
     logger.warning("one")
     logging.getLogger("library").warning("two")
+    close_logging()
     assert metrics.registry.get_sample_value("log_messages_total", {"level": "warning"}) == before + 2
 
 
-def test_what_json_cannot_say_is_said_as_text(configured: Settings) -> None:
-    logger.info("odd", path=Path("/x"), keys={1: "a"}, number=float("nan"), raw=b"\xff")
-    (line,) = lines(configured)
-    assert line["path"] == "/x"
-    assert line["keys"] == {"1": "a"}
-
-
-def test_files_rotate_under_load_without_losing_a_line(tmp_path: Path) -> None:
-    files = LogFiles(tmp_path, "application.log", max_bytes=5_000, keep=1_000)
-    writer = LogWriter(files, limit=100_000)
-    threads = [
-        threading.Thread(target=lambda n=n: [writer.put(f"{n}-{i}\n".encode()) for i in range(2_000)]) for n in range(4)
-    ]
-    for thread in threads:
-        thread.start()
-        time.sleep(0.06)
-    for thread in threads:
-        thread.join()
-    writer.close()
-    parts = sorted(tmp_path.glob("application.*.log"))
-    assert len(parts) > 3
-    written = [line for part in parts for line in part.read_text().splitlines()]
-    assert len(written) == len(set(written)) == 8_000
-    assert (tmp_path / "application.log").resolve() == parts[-1]
-
-
-def test_only_so_many_files_are_kept(tmp_path: Path) -> None:
-    files = LogFiles(tmp_path, "application.log", max_bytes=10, keep=3)
-    for number in range(8):
-        files.write(f"line number {number}\n".encode())
-        time.sleep(0.001)
-    files.close()
-    kept = sorted(tmp_path.glob("application.*.log"))
-    assert [path.read_text() for path in kept] == [f"line number {n}\n" for n in (5, 6, 7)]
-
-
-def test_a_full_queue_drops_and_counts_instead_of_waiting() -> None:
-    writer = LogWriter(None, limit=10)
-    begun = time.monotonic()
-    for _ in range(100_000):
-        writer.put(b"")
-    assert time.monotonic() - begun < 2
-    assert writer.dropped > 0
-    writer.close()
-
-
-def test_a_file_that_cannot_be_written_costs_one_complaint_and_recovers(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = tmp_path / "logs"
-    folder.write_text("in the way")  # a file where the folder should be: root may write anywhere else
-    writer = LogWriter(LogFiles(folder, "application.log", 1_000, 3), limit=100)
-    for text in (b"first\n", b"second\n"):
-        writer.put(text)
-        writer.flush()
-    folder.unlink()
-    writer.put(b"third\n")
-    until(lambda: (writer.flush(), folder.is_dir())[1], "the folder is made once it can be")
-    writer.close()
-    assert (folder / "application.log").read_text() == "third\n"
-    assert capsys.readouterr().err.count("cannot be written") == 1
-
-
-def test_replicas_write_folders_of_their_own_and_stale_ones_go(tmp_path: Path) -> None:
-    import os
-
-    old, fresh = tmp_path / "logs" / "old", tmp_path / "logs" / "fresh"
-    for folder in (old, fresh):
-        folder.mkdir(parents=True)
-        (folder / "application.1.log").write_text("x\n")
-    long_ago = time.time() - STALE_FOLDER_SECONDS - 60
-    os.utime(old / "application.1.log", (long_ago, long_ago))
+def test_replicas_write_folders_of_their_own(tmp_path: Path) -> None:
     settings = make_settings(tmp_path, log_per_host=True)
     before = logging.getLogger().handlers[:]
     configure_logging(settings)
     logger.info("here")
     close_logging()
     logging.getLogger().handlers[:] = before
-    import socket
-
     assert "here" in (tmp_path / "logs" / socket.gethostname() / "application.log").read_text()
-    assert fresh.is_dir()
-    assert not old.exists()
 
 
 def test_user_ids_are_keyed_hashes(tmp_path: Path) -> None:

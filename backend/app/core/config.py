@@ -36,6 +36,7 @@ class Settings(BaseSettings):
     log_max_bytes: int = Field(20_000_000, gt=0)  # of one file, before it is rotated
     log_files: int = Field(5, ge=1)  # rotated files that are kept
     log_content: bool = False  # prompts and answers in lines: never, unless asked for
+    log_redaction: bool = True  # off only to prove that what looks for secrets in the stores can find them
     log_queue_lines: int = Field(20_000, gt=0)  # lines that wait for the writer; more are dropped and counted
     user_hash_key: SecretStr = SecretStr("specola-local")  # user ids in lines are hashed with it
 

@@ -1,126 +1,185 @@
 """The one thread that writes log lines, so that the event loop never waits for a disk or a pipe.
 
-Each file keeps its name for life (`application.20261124T200012.345678.log`) and `application.log` is a link to the
-newest: a shipper that was away while files were rotated finds every line where it was, which renaming cannot promise.
+A full queue refuses debug and info lines first. A file that cannot be written costs one line on stdout, which goes on;
+a stdout that nobody reads costs only its own copy. What was lost is counted, and said when there is room again.
 """
 
-import os
-import shutil
-import sys
 import threading
 import time
-from collections import deque
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import BinaryIO
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from app.core.exception_frames import exception_frames
+from app.core.log_files import LogFiles, remove_stale_folders
+from app.core.log_line import MAX_LINE_BYTES, finished
+from app.core.redaction import suspicious
+from app.core.stdout import Stdout
+from app.services.metrics_service import metrics
+
+__all__ = ["LogFiles", "LogWriter", "remove_stale_folders"]
 
 #: How long a line may wait for its write (seconds). Waking the thread for every line would cost the caller more.
 POLL_SECONDS = 0.05
-#: A folder of a replica that has not written for this long (seconds) is removed at start: its lines were shipped.
-STALE_FOLDER_SECONDS = 7 * 86_400
+#: Lines that are written at once; between two writes other threads have their turn.
+PIECE_LINES = 256
+#: How soon a file that could not be written is tried again (seconds).
+RETRY_SECONDS = 1.0
+#: Debug and info lines are refused above this share of the queue.
+SHARE_FOR_ALL = 0.75
+DISPENSABLE = frozenset(("debug", "info"))
+#: Texts known to hold nothing to redact, such as field names and route templates; forgotten when there are too many.
+KNOWN_TEXTS, KNOWN_CHARS = 4_096, 64
+#: Larger integers may be card numbers.
+HARMLESS_INTEGER = 10**12
 
-
-class LogFiles:
-    """The rotated files of one folder."""
-
-    def __init__(self, folder: Path, name: str, max_bytes: int, keep: int) -> None:
-        self._folder, self._link, self._max_bytes, self._keep = folder, folder / name, max_bytes, keep
-        self._stem, _, self._suffix = name.rpartition(".")
-        self._file: BinaryIO | None = None
-        self._size = 0
-
-    def write(self, data: bytes) -> None:
-        """Appends whole lines; begins a new file first when this one is full."""
-        if self._file is None or self._size >= self._max_bytes:
-            self._begin()
-        assert self._file is not None
-        self._file.write(data)
-        self._file.flush()
-        self._size += len(data)
-
-    def _begin(self) -> None:
-        self.close()
-        self._folder.mkdir(parents=True, exist_ok=True)
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
-        path = self._folder / f"{self._stem}.{stamp}.{self._suffix}"
-        self._file, self._size = path.open("ab"), 0
-        temporary = self._folder / f".{self._link.name}.new"
-        temporary.unlink(missing_ok=True)
-        temporary.symlink_to(path.name)
-        os.replace(temporary, self._link)
-        for old in sorted(self._folder.glob(f"{self._stem}.*.{self._suffix}"))[: -self._keep]:
-            old.unlink(missing_ok=True)
-
-    def close(self) -> None:
-        """Closes the file; the next write begins another."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+Compose = Callable[[str, str, Mapping[str, Any]], bytes]
+"""Makes a line of the writer's own: (level, event, fields)."""
 
 
 class LogWriter:
-    """A bounded queue of lines and the thread that empties it to stdout and to files.
+    """A bounded queue of lines and the thread that empties it to files and to stdout."""
 
-    A file that cannot be written costs one line on stderr, stdout goes on, and the next batch tries again.
-    """
-
-    def __init__(self, files: LogFiles | None, limit: int) -> None:
-        self._files, self._limit = files, limit
-        self._lines: deque[bytes] = deque()
+    def __init__(self, files: LogFiles | None, limit: int, compose: Compose) -> None:
+        self._files, self._limit, self._compose = files, limit, compose
+        self._limit_for_all = int(limit * SHARE_FOR_ALL)
+        self._lines: deque[tuple[str, bytes, Mapping[str, Any] | None, tuple[str, ...], str]] = deque()
+        self._known: set[str] = set()
+        self._refused: Counter[str] = Counter()
+        self._refusing = threading.Lock()  # of the counts alone; nobody waits for a write
+        self._writing = threading.Lock()
+        self._unreported: Counter[str] = Counter()
+        self._able = True  # the last line reached somebody
+        self._stdout = Stdout()
+        self._retry_at: float | None = None  # while the file cannot be written
+        self._only_stdout = 0
         self._stop = threading.Event()
-        self._broken = False
-        #: Lines that found the queue full.
-        self.dropped = 0
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
         self._thread.start()
 
-    def put(self, line: bytes) -> None:
-        """Queues one line, newline included. Never blocks: a full queue drops it and counts."""
-        if len(self._lines) >= self._limit:
-            self.dropped += 1
+    def put(
+        self,
+        level: str,
+        line: bytes,
+        fields: Mapping[str, Any] | None = None,
+        texts: tuple[str, ...] = (),
+        foreign: str = "",
+    ) -> None:
+        """Queues one line, newline included. Never blocks: what finds the queue too full is counted and let go.
+
+        What could hold anything to redact: `fields`, `texts`, which mostly repeat, and `foreign`, which does not. Where
+        nobody knows (`fields` None), all of the line is looked at.
+        """
+        waiting = len(self._lines)
+        if waiting >= self._limit_for_all and (waiting >= self._limit or level in DISPENSABLE):
+            with self._refusing:
+                self._refused[level] += 1
         else:
-            self._lines.append(line)
+            self._lines.append((level, line, fields, texts, foreign))
 
     def close(self) -> None:
-        """Writes what is queued and ends the thread."""
+        """Writes what is queued and ends the thread. A write that hangs is given up after 5 seconds."""
         self._stop.set()
         self._thread.join(timeout=5)
-        self.flush()
-        if self._files:
-            self._files.close()
+        if not self._thread.is_alive():
+            self.flush()
+            if self._files:
+                self._files.close()
 
     def _run(self) -> None:
         while not self._stop.wait(POLL_SECONDS):
-            self.flush()
+            try:
+                self.flush()
+            except Exception as failure:  # what is still queued must not die with it
+                self.put(
+                    "error", self._compose("error", "writing lines failed", {"exception": exception_frames(failure)})
+                )
 
     def flush(self) -> None:
-        """Writes what is queued now."""
-        batch: list[bytes] = []
-        while self._lines:
-            batch.append(self._lines.popleft())
-        if not batch:
+        """Writes what is queued now, and says what was lost before."""
+        with self._writing:
+            for _ in range(len(self._lines) // PIECE_LINES + 1):
+                self._write_piece()
+            with self._refusing:
+                refused, self._refused = self._refused, Counter()
+            for level, count in refused.items():
+                metrics.log_messages_dropped.labels(level).inc(count)
+            self._unreported += refused
+            if self._unreported and self._able and (not refused or self._stop.is_set()):
+                lost, self._unreported = dict(self._unreported), Counter()
+                self._say("warning", "log lines were dropped: the queue was full, or nothing could be written", lost)
+
+    def _say(self, level: str, event: str, fields: Mapping[str, Any]) -> None:
+        self._lines.append((level, self._compose(level, event, fields), None, (), ""))
+        self._write_piece()
+
+    def _write_piece(self) -> None:
+        levels: Counter[str] = Counter()
+        lines: list[bytes] = []
+        while self._lines and len(lines) < PIECE_LINES:
+            level, line, fields, texts, foreign = self._lines.popleft()
+            harmless = fields is not None and self._is_harmless(line, fields, texts)
+            if harmless and foreign:
+                harmless = foreign.isprintable() and not suspicious(f" {foreign}".encode())
+            lines.append(line if harmless else self._checked(line, fields, texts))
+            levels[level] += 1
+        data = b"".join(lines)
+        filed = self._write_file(data, len(lines))
+        shown = self._stdout.write(data)
+        if not lines:
             return
-        data = b"".join(batch)
+        self._able = filed or shown
+        if not self._able:
+            with self._refusing:
+                self._refused += levels
+            return
+        for level, count in levels.items():
+            metrics.log_messages.labels(level).inc(count)
+
+    def _is_harmless(self, line: bytes, fields: Mapping[str, Any], texts: tuple[str, ...]) -> bool:
+        """Whether all of it is small numbers and known texts. The common line needs no look at its every byte."""
+        known = self._known
+        if len(line) > MAX_LINE_BYTES or not known.issuperset(texts) or not known.issuperset(fields):
+            return False
+        for value in fields.values():
+            kind = type(value)
+            if kind is str:
+                if value not in known:
+                    return False
+            elif kind is int:
+                if not -HARMLESS_INTEGER < value < HARMLESS_INTEGER:
+                    return False
+            elif kind is not float and kind is not bool and value is not None:
+                return False
+        return True
+
+    def _checked(self, line: bytes, fields: Mapping[str, Any] | None, texts: tuple[str, ...]) -> bytes:
+        done = finished(line)
+        if fields is not None and done is line:
+            if len(self._known) > KNOWN_TEXTS:
+                self._known.clear()
+            for text in (*texts, *fields, *fields.values()):
+                if type(text) is str and len(text) <= KNOWN_CHARS:
+                    self._known.add(text)
+        return done
+
+    def _write_file(self, data: bytes, count: int) -> bool:
+        if self._files is None or not data:
+            return False
+        if self._retry_at is not None and time.monotonic() < self._retry_at:
+            self._only_stdout += count
+            return False
         try:
-            sys.stdout.buffer.write(data)
-            sys.stdout.buffer.flush()
-        except (OSError, ValueError):
-            pass  # nobody reads stdout: the file still has it
-        if self._files:
-            try:
-                self._files.write(data)
-                self._broken = False
-            except OSError as error:
-                self._files.close()
-                if not self._broken:
-                    print(f"log file cannot be written, stdout only until it can: {error}", file=sys.stderr)
-                self._broken = True
-
-
-def remove_stale_folders(root: Path) -> None:
-    """Removes the folders of replicas that have not written for a week."""
-    for folder in root.iterdir() if root.is_dir() else ():
-        files = list(folder.iterdir()) if folder.is_dir() else []
-        newest = max((file.stat().st_mtime for file in files if file.is_file()), default=time.time())
-        if time.time() - newest > STALE_FOLDER_SECONDS:
-            shutil.rmtree(folder, ignore_errors=True)
+            self._files.write(data)
+        except OSError as error:
+            self._only_stdout += count
+            first, self._retry_at = self._retry_at is None, time.monotonic() + RETRY_SECONDS
+            if first:
+                fields = {"reason": str(error), "what_to_do": "free space, or let this user write there"}
+                line = self._compose("error", "the log file cannot be written, stdout only until it can", fields)
+                self._stdout.write(finished(line))
+            return False
+        if self._retry_at is not None:
+            missed, self._only_stdout, self._retry_at = self._only_stdout, 0, None
+            self._say("warning", "the log file is written again", {"lines_on_stdout_only": missed})
+        return True

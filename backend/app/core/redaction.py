@@ -93,6 +93,11 @@ def switch(on: bool) -> None:
     _Switch.on = on
 
 
+def is_on() -> bool:
+    """Whether anything is redacted at all."""
+    return _Switch.on
+
+
 def suspicious(data: bytes) -> bool:
     """Whether these bytes (text, or lines of JSON) could hold anything to redact. No means no; yes means look."""
     if _hint.search(data.lower()):

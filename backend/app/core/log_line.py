@@ -1,0 +1,154 @@
+"""One line: its fields as JSON, without secrets, not too long, and harmless in a terminal."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from app.core import redaction
+
+#: Of a line, its newline included (bytes). Loki's own default would take 256 KiB; nobody reads so much.
+MAX_LINE_BYTES = 16 * 1024
+#: What a field that was cut keeps at least (characters).
+KEPT_CHARS = 200
+#: What is taken off the end of a text that was cut before it was redacted (characters).
+CUT_CHARS = 100
+#: Frames that an exception keeps when its line is too long: the innermost.
+KEPT_FRAMES = 5
+#: Ours, so that nobody else's text is in them; a span id may look like a card number.
+_IDENTIFIERS = ("timestamp", "trace_id", "span_id")
+#: How many names of cut fields a line gives.
+MAX_NAMES = 20
+
+#: What JSON leaves as it is, and what a terminal obeys or a reader takes for a line's end: DEL, C1 (as UTF-8), the line
+#: and paragraph separators, and the marks that reverse the direction of writing.
+_unsafe = re.compile(rb"\x7f|\xc2[\x80-\x9f]|\xe2\x80[\x8e\x8f\xa8-\xae]|\xe2\x81[\xa6-\xa9]")
+
+
+def serialise(line: Mapping[str, Any]) -> bytes:
+    """The line as JSON with its newline. Never raises: what JSON cannot say is said as text."""
+    try:
+        return orjson.dumps(line, default=_text, option=orjson.OPT_APPEND_NEWLINE)
+    except (TypeError, ValueError, RecursionError):
+        return orjson.dumps(_plain(line, 0), option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _text(value: Any) -> str:
+    try:
+        return str(value).encode("utf-8", "replace").decode()
+    except Exception as failure:
+        return f"({type(value).__name__} cannot be read: {type(failure).__name__})"
+
+
+def _plain(value: Any, depth: int) -> Any:
+    """A copy that JSON can say, whatever it was: keys as text, no half characters, integers of 64 bits, no cycles."""
+    if value is None or isinstance(value, bool | float):
+        return value
+    if isinstance(value, int):
+        return value if -(2**63) <= value < 2**63 else str(value)[:100]
+    if depth > redaction.MAX_DEPTH:
+        return "..."
+    if isinstance(value, Mapping):
+        return {_text(key): _plain(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(item, depth + 1) for item in value]
+    return _text(value)
+
+
+def finished(data: bytes) -> bytes:
+    """A serialised line as it may be stored: redacted, cut to `MAX_LINE_BYTES`, safe in a terminal."""
+    if len(data) > MAX_LINE_BYTES or (redaction.is_on() and redaction.suspicious(data)):
+        try:
+            data = _fitting(_redacted(orjson.loads(data)))
+        except Exception as failure:  # a line that cannot be checked is not written
+            data = serialise(
+                {**_head(data), "event": f"a line was withheld: {type(failure).__name__} in its redaction"}
+            )
+    return data if data.isascii() and b"\x7f" not in data else _unsafe.sub(_escape, data)
+
+
+def _escape(match: re.Match[bytes]) -> bytes:
+    return f"\\u{ord(match[0].decode()):04x}".encode()
+
+
+def _head(data: bytes) -> dict[str, Any]:
+    line = orjson.loads(data)
+    return {name: line[name] for name in ("timestamp", "level", "logger", "service") if name in line}
+
+
+def _redacted(line: dict[str, Any]) -> dict[str, Any]:
+    """Much more than fits a line is cut or left out first: looking through all of it would keep other lines waiting."""
+    cut: list[str] = []
+    for name, value in list(line.items()):
+        if isinstance(value, str) and len(value) > MAX_LINE_BYTES:
+            line[name] = value[:MAX_LINE_BYTES]
+            cut.append(name)
+    gone = [name for name, value in line.items() if not isinstance(value, str) and _is_vast(value)]
+    kept = {name: line[name] for name in _IDENTIFIERS if name in line}
+    redacted: dict[str, Any] = redaction.redact({name: value for name, value in line.items() if name not in gone})
+    for name in cut:  # the end may be half of a secret, which looks like none
+        redacted[name] = str(redacted.get(name, ""))[:-CUT_CHARS]
+    return _marked({**redacted, **kept}, cut + gone)
+
+
+def _is_vast(value: Any) -> bool:
+    return isinstance(value, dict | list) and len(serialise({"": value})) > 4 * MAX_LINE_BYTES
+
+
+def _marked(line: dict[str, Any], cut: list[str]) -> dict[str, Any]:
+    if cut:
+        names = [*line.get("truncated_fields", ()), *(name[:100] for name in cut)]
+        line |= {"truncated": True, "truncated_fields": list(dict.fromkeys(names))[:MAX_NAMES]}
+    return line
+
+
+def _fitting(line: dict[str, Any]) -> bytes:
+    """The line with its largest fields shortened, or taken out, until it fits; which ones, it says itself."""
+    data = serialise(line)
+    if len(data) <= MAX_LINE_BYTES:
+        return data
+    sizes = {name: len(serialise({name: value})) for name, value in line.items() if name not in ("timestamp", "level")}
+    room = MAX_LINE_BYTES - 200 - MAX_NAMES * 105 - len(serialise({"": ""}))
+    total, cut = len(data), []
+    for name in sorted(sizes, key=lambda name: sizes[name], reverse=True):
+        if total <= room:
+            break
+        value = _shortened(name, line[name], max(KEPT_CHARS, sizes[name] - (total - room)))
+        total -= sizes[name]
+        if value is None:
+            del line[name]
+        else:
+            line[name] = value
+            total += len(serialise({name: value}))
+        cut.append(name)
+    return serialise(_marked(line, cut))
+
+
+def _shortened(name: str, value: Any, size: int) -> Any:
+    """A value of about `size` bytes at most; None when it cannot be shortened and has to go."""
+    if len(name) > KEPT_CHARS:
+        return None
+    if isinstance(value, str):
+        return _first_bytes(value, size - len(name) - 10)
+    if name == "exception" and isinstance(value, list):
+        for one in value:
+            if isinstance(one, dict):
+                one["frames"] = list(one.get("frames", ()))[-KEPT_FRAMES:]
+                one["exc_value"] = str(one.get("exc_value", ""))[:KEPT_CHARS]
+                one.pop("exceptions", None)
+                one.pop("exc_notes", None)
+        return value if len(serialise({name: value})) <= size else value[:1]
+    return None
+
+
+def _first_bytes(text: str, size: int) -> str:
+    """The longest beginning that takes no more than `size` bytes in JSON, whole characters only."""
+    low, high = 0, min(len(text), max(size, 0))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if len(orjson.dumps(text[:middle])) <= size:
+            low = middle
+        else:
+            high = middle - 1
+    return text[:low]
