@@ -13,6 +13,10 @@ from app.core.logging_config import logger
 MAX_ORDERS = 50
 
 
+class TooManyOrders(Exception):
+    """`MAX_ORDERS` are active already."""
+
+
 @dataclass(frozen=True, slots=True)
 class TraceOrder:
     """Trace what has this request id, or this route's template, until then (Unix seconds)."""
@@ -30,10 +34,10 @@ class TraceOrders:
         self._orders: dict[tuple[str, str], TraceOrder] = {}
 
     def add(self, kind: Literal["request_id", "route"], value: str, seconds: float) -> None:
-        """Begins an order, or moves the end of the same one. Raises `ValueError` when there are `MAX_ORDERS`."""
+        """Begins an order, or moves the end of the same one. Raises `TooManyOrders`."""
         active = self.active()
         if len(active) >= MAX_ORDERS and (kind, value) not in self._orders:
-            raise ValueError(f"{MAX_ORDERS} orders are active: end them with DELETE /internal/tracing")
+            raise TooManyOrders(f"{MAX_ORDERS} orders are active: end them with DELETE /internal/tracing")
         path = compile_path(value)[0] if kind == "route" else None
         self._orders[(kind, value)] = TraceOrder(kind, value, time.time() + seconds, path)
         logger.warning("every request of this kind is traced", kind=kind, value=value, seconds=seconds)
@@ -42,13 +46,13 @@ class TraceOrders:
         """Those that have not ended."""
         now = time.time()
         for key in [key for key, order in self._orders.items() if order.until <= now]:
-            logger.info("traced as usual again", kind=key[0], value=self._orders.pop(key).value)
+            logger.warning("traced as usual again", kind=key[0], value=self._orders.pop(key).value)
         return list(self._orders.values())
 
     def clear(self) -> None:
         """Ends all of them."""
         self._orders.clear()
-        logger.info("all is traced as usual again")
+        logger.warning("all is traced as usual again")
 
     def include(self, request_id: str, path: str) -> bool:
         """Whether this request is to be traced."""
