@@ -167,6 +167,15 @@ async def test_an_invalid_value_is_named_but_not_repeated(client: httpx.AsyncCli
     assert "canary-value" not in answer.text
 
 
+async def test_an_unknown_field_is_refused_without_its_name(client: httpx.AsyncClient) -> None:
+    answer = await client.post(
+        "/api/v1/experience", json={"canary-name": 1, "errors": [{"kind": "script", "x-name": 1}]}
+    )
+    body = assert_problem(answer, 422)
+    assert [error["where"] for error in body["errors"]] == ["body.errors.0.…", "body.…"]
+    assert "-name" not in answer.text
+
+
 async def test_experience_becomes_metrics_and_rubbish_does_not(client: httpx.AsyncClient) -> None:
     def value(text: str) -> tuple[float, float, float]:
         return (

@@ -9,11 +9,11 @@ from fastapi import APIRouter, Body, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field, StringConstraints
 
-from app.api.dependencies import ServicesDep, UserDep
+from app.api.dependencies import Services, ServicesDep, UserDep, log_content
 from app.core.errors import ProblemError, problem_body
 from app.core.logging_config import current_request_id, logger
 from app.services.ai.base import AIError
-from app.services.chat import Answer, ChatService
+from app.services.chat import Answer
 from app.stores.documents import StoreUnavailable
 
 router = APIRouter(prefix="/chat/sessions", tags=["chat"])
@@ -88,11 +88,13 @@ async def ask(services: ServicesDep, user: UserDep, session_id: UUID, question: 
     limit = services.settings.max_question_chars
     if len(question.content) > limit:
         raise ProblemError(422, f"The question has {len(question.content)} characters; at most {limit} are taken.")
+    log_content(services, "question", question.content)
     answer = await services.chat.ask(str(session_id), question.content, user)
     if question.stream:
-        return StreamingResponse(_events(services.chat, answer), media_type="text/event-stream")
+        return StreamingResponse(_events(services, answer), media_type="text/event-stream")
     async for _ in services.chat.tokens(answer):
         pass
+    log_content(services, "answer", answer.text)
     return ChatAnswer(
         message_id=answer.message_id,
         session_id=answer.session_id,
@@ -108,19 +110,20 @@ def _event(name: str, data: Any) -> bytes:
     return f"event: {name}\ndata: {json.dumps(data)}\n\n".encode()
 
 
-async def _events(chat: ChatService, answer: Answer) -> AsyncIterator[bytes]:
+async def _events(services: Services, answer: Answer) -> AsyncIterator[bytes]:
     """The answer as server-sent events. What fails after the start is an `error` event, for the status is gone."""
     yield _event("sources", answer.retrieval.sources)
     try:
-        async for text in chat.tokens(answer):
+        async for text in services.chat.tokens(answer):
             yield _event("token", {"text": text})
     except (AIError, StoreUnavailable) as error:
         logger.error("stream broke off", reason=str(error))
         yield _event("error", problem_body(503, f"The answer broke off: {error}"))
         return
+    log_content(services, "answer", answer.text)
     done = {
         "message_id": answer.message_id,
-        "model": chat.model,
+        "model": services.chat.model,
         "tokens": {"input": answer.usage.input_tokens, "output": answer.usage.output_tokens},
         "request_id": current_request_id(),
     }

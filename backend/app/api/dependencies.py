@@ -6,6 +6,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from app.core.config import Settings
+from app.core.logging_config import logger
 from app.services.chat import ChatService
 from app.services.extraction import Limits
 from app.services.faults import FaultService
@@ -38,3 +39,9 @@ def _user_id(request: Request) -> str | None:
 ServicesDep = Annotated[Services, Depends(_services)]
 #: The hash of X-User-ID, or None.
 UserDep = Annotated[str | None, Depends(_user_id)]
+
+
+def log_content(services: Services, what: str, text: str) -> None:
+    """Writes what people said or were told into a line, where LOG_CONTENT asks for it; redacted as every line is."""
+    if services.settings.log_content:
+        logger.info(what, content=text)

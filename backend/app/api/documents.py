@@ -5,11 +5,13 @@ from typing import Annotated
 from fastapi import APIRouter, File, Response, UploadFile
 from pydantic import BaseModel, Field
 
-from app.api.dependencies import ServicesDep
+from app.api.dependencies import ServicesDep, log_content
 from app.core.errors import ProblemError
 from app.services.extraction import Format, RejectedDocument, UnsupportedFormat, detect_format, validate_safely
 
 router = APIRouter(prefix="/documents", tags=["documents"])
+#: As much of a document as LOG_CONTENT puts into a line.
+LOGGED_BYTES = 4_000
 
 
 class UploadAccepted(BaseModel):
@@ -36,6 +38,7 @@ async def upload(
     except UnsupportedFormat as error:
         raise ProblemError(415, str(error)) from None
     content = await file.read()
+    log_content(services, "document", content[:LOGGED_BYTES].decode("utf-8", "replace"))
     try:
         await validate_safely(content, file_format, services.limits)
     except RejectedDocument as error:

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from app.api.dependencies import ServicesDep
+from app.api.dependencies import ServicesDep, log_content
 from app.core.errors import ProblemError
 
 router = APIRouter(prefix="/feedback", tags=["chat"])
@@ -33,5 +33,6 @@ async def rate(services: ServicesDep, rating: Rating) -> Rated:
     limit = services.settings.max_comment_chars
     if rating.comment and len(rating.comment) > limit:
         raise ProblemError(422, f"The comment has {len(rating.comment)} characters; at most {limit} are taken.")
+    log_content(services, "comment", rating.comment or "")
     await services.satisfaction.rate(str(rating.message_id), rating.score, rating.comment)
     return Rated(message_id=str(rating.message_id), score=rating.score)

@@ -1,6 +1,7 @@
 """Errors as `application/problem+json` (RFC 9457), each with the request's id."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
@@ -67,14 +68,37 @@ async def _on_http_exception(_: Request, error: Exception) -> ProblemResponse:
     return problem(error.status_code, str(error.detail), headers=error.headers)
 
 
-async def _on_validation_error(_: Request, error: Exception) -> ProblemResponse:
+async def _on_validation_error(request: Request, error: Exception) -> ProblemResponse:
     assert isinstance(error, RequestValidationError)
-    # The input itself is left out: it may hold what must not be repeated, or what cannot be written as JSON.
+    known = _names(request.app)
+    # Neither the input nor the names that a client made up: they may hold what must not be repeated, and the input what
+    # cannot be written as JSON.
     errors = [
-        {"where": ".".join(str(part) for part in item["loc"])[:200], "what": item["msg"], "kind": item["type"]}
+        {
+            "where": ".".join(str(part) if isinstance(part, int) or part in known else "…" for part in item["loc"]),
+            "what": item["msg"],
+            "kind": item["type"],
+        }
         for item in error.errors()[:20]
     ]
     return problem(422, "The request is not valid: see errors, where each entry names a field.", errors)
+
+
+@lru_cache(maxsize=8)
+def _names(app: FastAPI) -> frozenset[str]:
+    """Every name of a field or a parameter that the application defines."""
+    found = {"body", "query", "path", "header", "cookie"}
+    waiting: list[Any] = [app.openapi()]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, dict):
+            found |= set(node.get("properties", ()))
+            if "in" in node and isinstance(node.get("name"), str):
+                found.add(node["name"])
+            waiting += node.values()
+        elif isinstance(node, list):
+            waiting += node
+    return frozenset(found)
 
 
 #: For the OpenAPI document: every answer of 4xx and 5xx has this shape.

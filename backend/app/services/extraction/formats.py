@@ -1,9 +1,10 @@
 """Which of the formats a file is, by its name first and its content type second."""
 
+import mimetypes
+from collections.abc import Collection
 from pathlib import PurePosixPath
 from typing import Literal, get_args
 
-from app.services.extraction.cleaning import one_line
 from app.services.extraction.model import UnsupportedFormat
 
 Format = Literal["text", "markdown", "html", "csv", "json", "pdf"]
@@ -29,6 +30,7 @@ CONTENT_TYPES: dict[str, Format] = {
     "application/json": "json",
     "application/pdf": "pdf",
 }
+_EXTENSIONS, _TYPES = frozenset(mimetypes.types_map), frozenset(mimetypes.types_map.values())
 
 
 def detect_format(filename: str | None, content_type: str | None) -> Format:
@@ -42,7 +44,7 @@ def detect_format(filename: str | None, content_type: str | None) -> Format:
     found = EXTENSIONS.get(suffix) or CONTENT_TYPES.get(declared)
     if found is None:
         raise UnsupportedFormat(
-            f"A file with {_named('the extension', suffix)} and {_named('the content type', declared)} "
+            f"A file with {_named('extension', suffix, _EXTENSIONS)} and {_named('content type', declared, _TYPES)} "
             f"is not read here. Accepted are {', '.join(EXTENSIONS)} and, for other names, "
             f"{', '.join(CONTENT_TYPES)}."
         )
@@ -54,5 +56,8 @@ def _suffix(filename: str) -> str:
     return PurePosixPath(filename.strip()).suffix.strip().lower()
 
 
-def _named(what: str, value: str) -> str:
-    return f'{what} "{one_line(value, 40)}"' if value else f"no {what.removeprefix('the ')}"
+def _named(what: str, value: str, known: Collection[str]) -> str:
+    """The value itself only where it is one of those that everybody uses: any other may hold what is private."""
+    if not value:
+        return f"no {what}"
+    return f'the {what} "{value}"' if value in known else f"an unknown {what}"
