@@ -65,9 +65,13 @@ def test_columns_without_end_are_refused(refused: Refusals) -> None:
     assert "1,000 are read at most" in str(error)
 
 
-def test_the_limit_of_columns_is_a_setting(limits: Limits) -> None:
+def test_the_limit_of_columns_is_a_setting(refused: Refusals) -> None:
     content = b"x," * 1_999 + b"x"
-    validate(content, "csv", Limits(max_csv_columns=2_000))
+    enough = Limits(max_csv_columns=2_000)
+    validate(content, "csv", enough)
+    assert extract(content, "csv", enough).text.endswith("column 2000: x")
+    error = refused.at_once(content, "csv", Limits(max_csv_columns=1_999))
+    assert "Line 1 has 2,000 columns, and 1,999 are read at most" in str(error)
 
 
 def test_long_names_cannot_multiply_the_text(limits: Limits) -> None:

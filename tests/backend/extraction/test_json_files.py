@@ -1,5 +1,6 @@
 """JSON: each value as a line that says where it stands."""
 
+import json
 import tracemalloc
 
 import pytest
@@ -94,9 +95,15 @@ def test_width_is_refused_before_it_takes_memory(refused: Refusals) -> None:
     assert peak < 4 * len(content)
 
 
-def test_commas_inside_strings_are_no_values(limits: Limits) -> None:
-    content = b'{"a": "' + b'[,{\\",' * 200_000 + b'"}'
-    validate(content, "json", limits)
+def test_signs_inside_strings_are_no_values(refused: Refusals) -> None:
+    three = Limits(max_json_values=3)
+    text = '[,{\\",\\\\' * 50
+    content = f'{{"a": "{text}", "b": ["{text}"]}}'
+    validate(content.encode(), "json", three)
+    value = json.loads(f'"{text}"')
+    assert extract(content.encode(), "json", three).text == f"a: {value}\n\nb[0]: {value}"
+    one_more = content.replace('"]', '", 1]')
+    assert "more than 3 values" in str(refused.at_once(one_more.encode(), "json", three))
 
 
 def test_a_string_of_escapes_that_never_closes_takes_no_time(refused: Refusals) -> None:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import aiosqlite
 import pytest
 
 from app.stores import sqlite
@@ -124,9 +125,32 @@ async def test_two_processes_wait_for_each_other(tmp_path: Path) -> None:
 async def test_replicas_may_start_on_a_new_file_at_the_same_moment(tmp_path: Path) -> None:
     stores = [SqliteDocumentStore(tmp_path / "records.sqlite", 5.0) for _ in range(6)]
     await asyncio.gather(*(store.start() for store in stores))
+    # Each has a whole schema, and all have the same file.
+    await asyncio.gather(*(store.insert("jobs", {"id": str(n), "status": "queued"}) for n, store in enumerate(stores)))
     for store in stores:
-        await store.ping()
+        assert await store.count("jobs", {"status": "queued"}) == len(stores)
         await store.close()
+
+
+async def test_a_start_that_sqlite_refuses_for_the_sake_of_another_one_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really, refusals = aiosqlite.Connection.executescript, [sqlite3.SQLITE_BUSY, sqlite3.SQLITE_BUSY_RECOVERY]
+
+    async def busy_first(connection: aiosqlite.Connection, script: str) -> aiosqlite.Cursor:
+        if refusals:
+            error = sqlite3.OperationalError("database is locked")
+            error.sqlite_errorcode = refusals.pop()
+            raise error
+        return await really(connection, script)
+
+    monkeypatch.setattr(aiosqlite.Connection, "executescript", busy_first)
+    store = SqliteDocumentStore(tmp_path / "records.sqlite", 5.0)
+    await store.start()
+    assert refusals == []
+    await store.put("jobs", {"id": "x"})
+    assert await store.get("jobs", "x") == {"id": "x"}
+    await store.close()
 
 
 async def test_a_file_that_is_no_database_is_named_and_left_alone(tmp_path: Path) -> None:

@@ -166,8 +166,12 @@ async def test_replicas_may_start_on_an_empty_server_at_the_same_moment(qdrant_p
     name = f"test_{uuid.uuid4().hex}"
     stores = [VectorStore.server("127.0.0.1", qdrant_port, name, DIMENSIONS, 5.0) for _ in range(6)]
     await asyncio.gather(*(store.start() for store in stores))
+    # All have the same collection, and none has made it anew after another wrote.
+    await asyncio.gather(
+        *(store.replace(f"d{n}", "f", "t", pieces("one"), [along(n)]) for n, store in enumerate(stores))
+    )
     for store in stores:
-        await store.ping()
+        assert await store.count() == len(stores)
         await store.close()
 
 
