@@ -54,7 +54,7 @@ dashboards: $(VENV)/run ## writes grafana/dashboards/*.json from monitoring/dash
 fuzz: $(VENV)/dev ## malformed requests and uploads: COUNT=100000
 	@$(RUN) -m scripts.fuzz
 
-bench: $(VENV)/dev ## what it costs, beside what others cost: PARTS="cost metrics server stack logs", all by default
+bench: $(VENV)/dev ## what it costs, beside what others cost: PARTS="cost metrics server stack", all by default
 	@$(RUN) -m scripts.bench $(PARTS)
 
 lock: $(VENV)/dev ## pins the packages of pyproject.toml with hashes

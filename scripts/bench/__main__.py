@@ -1,4 +1,4 @@
-"""`make bench`, or `python -m scripts.bench [cost|server|stack|metrics|logs] …`: all of them by default."""
+"""`make bench`, or `python -m scripts.bench [cost|metrics|server|stack] …`: all of them by default."""
 
 import argparse
 import sys
@@ -10,6 +10,7 @@ from rich.console import Console
 from scripts.bench import RESULTS, Skipped
 from scripts.bench.checks import NotDone
 from scripts.bench.load import LoadFailed
+from scripts.bench.usage import StackFailed
 
 
 def _cost(console: Console, results: Path) -> bool:
@@ -24,13 +25,24 @@ def _server(console: Console, results: Path) -> bool:
     return server.main(console, results)
 
 
+def _stack(console: Console, results: Path) -> bool:
+    from scripts.bench import stack
+
+    return stack.main(console, results)
+
+
 def _metrics(console: Console, results: Path) -> bool:
     from scripts.bench import scrape
 
     return scrape.main(console, results)
 
 
-PARTS: dict[str, Callable[[Console, Path], bool]] = {"cost": _cost, "metrics": _metrics, "server": _server}
+PARTS: dict[str, Callable[[Console, Path], bool]] = {
+    "cost": _cost,
+    "metrics": _metrics,
+    "server": _server,
+    "stack": _stack,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except Skipped as reason:
             console.print(f"[yellow]{name} is skipped: {reason}[/]")
             met = True
-        except (NotDone, LoadFailed) as error:
+        except (NotDone, LoadFailed, StackFailed) as error:
             console.print(f"[red]{name}: {error}[/]")
             met = False
         if not met:
