@@ -16,8 +16,10 @@ from typing import Any
 
 from app.core.config import Settings
 from app.core.errors import ProblemError
+from app.core.exception_frames import exception_message
 from app.core.faults import board
 from app.core.logging_config import RequestContext, current_request_id, logger
+from app.core.redaction import redact_text
 from app.core.spans import fail, in_job, in_span
 from app.core.tracing import current_traceparent
 from app.services.ai.base import AIError
@@ -125,12 +127,14 @@ class IndexingService:
                 fail(span, error)
                 await self._finish(job, "failed", error=str(error))
             except Exception as error:
-                if isinstance(error, StoreUnavailable) or (isinstance(error, AIError) and error.worth_waiting):
-                    await self._give_back(job)
-                    raise
                 fail(span, error)
+                if isinstance(error, StoreUnavailable) or (isinstance(error, AIError) and error.worth_waiting):
+                    logger.warning("indexing waits", job_id=job["id"], reason=str(error))
+                    await self._give_back(job)
+                    return False
                 logger.error("indexing failed", job_id=job["id"], exc_info=error)
-                await self._finish(job, "failed", error=f"{type(error).__name__}: {error}"[:500])
+                reason = f"{type(error).__name__}: {exception_message(error)}"
+                await self._finish(job, "failed", error=redact_text(reason)[:500])
             else:
                 await self._finish(job, "completed", chunks=chunks)
             finally:

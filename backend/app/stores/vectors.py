@@ -5,7 +5,6 @@ import logging
 import math
 import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -16,6 +15,7 @@ from opentelemetry.trace import SpanKind
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import UnexpectedResponse
 
+from app.core.context_threads import ContextThreadPool
 from app.core.faults import InjectedFault, board
 from app.core.spans import in_span
 from app.stores.errors import StoreUnavailable, WrongCollection
@@ -85,7 +85,7 @@ class VectorStore:
         self._timeout_seconds = timeout_seconds
         self._folder = folder
         self._client: AsyncQdrantClient | None = None
-        self._thread: ThreadPoolExecutor | None = None
+        self._thread: ContextThreadPool | None = None
 
     @classmethod
     def server(cls, host: str, port: int, collection: str, dimensions: int, timeout_seconds: float) -> "VectorStore":
@@ -133,7 +133,7 @@ class VectorStore:
             return
         # Local mode computes and writes to SQLite while it is awaited. One thread of its own keeps that from the
         # event loop, in order, on the one thread that SQLite's connection belongs to.
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="qdrant")
+        self._thread = ContextThreadPool(max_workers=1, thread_name_prefix="qdrant")
         self._client = await asyncio.get_running_loop().run_in_executor(self._thread, self._make_client)
 
     async def _prepare(self) -> None:

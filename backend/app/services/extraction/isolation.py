@@ -17,11 +17,11 @@ import os
 import subprocess
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from app.core.context_threads import ContextThreadPool
 from app.services.extraction.formats import Format
 from app.services.extraction.model import (
     Extracted,
@@ -82,7 +82,7 @@ class _Reader:
     """One reading process and the one thread that talks to it, so that requests queue in the executor."""
 
     def __init__(self, name: str) -> None:
-        self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+        self._threads = ContextThreadPool(max_workers=1, thread_name_prefix=name)
         self._process: subprocess.Popen[bytes] | None = None
         self._current: _Request | None = None
         self._lock = threading.Lock()
