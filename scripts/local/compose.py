@@ -52,8 +52,9 @@ class Local:
 
     `port` is the container's port that `ready` is asked at (where the service publishes none, the port of this
     machine itself), `internal` are ports that nobody else needs to know, `command` replaces the service's own and
-    `arguments` follow it, `environment` wins over the service's. `instead`: no program, and what serves in its
-    place. `enabled` is "0" or empty where a setting says that the service shall not run.
+    `arguments` follow it, `environment` wins over the service's; a variable of `optional` is empty where it names a
+    service that does not run here. `instead`: no program, and what serves in its place. `enabled` is "0" or empty
+    where a setting says that the service shall not run.
     """
 
     program: str = ""
@@ -67,6 +68,7 @@ class Local:
     command: tuple[str, ...] | None = None
     arguments: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    optional: tuple[str, ...] = ()
     archive: Archive | None = None
     debian: str = ""
     minimum: str = ""
@@ -241,7 +243,7 @@ def _local(raw: Any, body: Any, where: str) -> Local | None:
     if unknown := sorted(set(body) - known):
         raise ComposeError(f"{where}: unknown key {unknown[0]!r}; known are {', '.join(sorted(known))}")
     values = dict(body)
-    for key in ("names", "arguments"):
+    for key in ("names", "arguments", "optional"):
         values[key] = _words(values.get(key))
     if "command" in values:
         values["command"] = _words(values["command"])

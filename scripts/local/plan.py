@@ -83,7 +83,7 @@ def make(services: Mapping[str, Service], folders: Folders, finder: Finder, give
             plan.missing[service.name] = found
     rendered = render(services, folders, plan.found, plan.left_out)
     for name, found in plan.found.items():
-        plan.processes[name] = _process(services, name, found, folders, rendered[name], given)
+        plan.processes[name] = _process(plan, name, found, folders, rendered[name], given)
     return plan
 
 
@@ -112,23 +112,25 @@ def _lacking(service: Service, folders: Folders) -> Missing | None:
 
 
 def _process(
-    services: Mapping[str, Service],
+    plan: Plan,
     name: str,
     found: Found,
     folders: Folders,
     rendered: Mapping[str, str],
     given: Mapping[str, str],
 ) -> Process:
-    service, local = services[name], services[name].local
+    service, local = plan.services[name], plan.services[name].local
     assert local is not None, f"{name} has no x-local key"
     for mount in service.mounts:
         if mount.is_volume:
             folders.volume(mount.source).mkdir(parents=True, exist_ok=True)
-    substitution = Substitution(service, services, folders)
+    substitution = Substitution(service, plan.services, folders)
+    absent = plan.services.keys() - plan.found.keys()
     arguments = (str(found.path), *_arguments(service, local, found, substitution))
     environment = {name: given[name] for name in INHERITED if name in given} | {MARK: str(folders.run)}
     for name, value in {**service.environment, **local.environment}.items():
-        environment[name] = substitution.setting(value)
+        without = name in local.optional and substitution.names_one_of(value, absent)
+        environment[name] = "" if without else substitution.setting(value)
     folder = folders.project / local.folder if local.folder else found.folder or folders.run
     sources = _python_sources(folder, arguments) if local.program == "python" else {}
     digest = hashlib.sha256(json.dumps([arguments, environment, rendered, sources]).encode()).hexdigest()

@@ -1,7 +1,7 @@
 """What has to change in a text that was written for a container: paths, addresses of services, listen addresses."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,6 +85,10 @@ class Substitution:
         if text.startswith((".data/", ".run/", "./")):
             return str(self._folders.project / text)
         return self.text(text)
+
+    def names_one_of(self, text: str, services: Collection[str]) -> bool:
+        """Whether a text holds the address of one of these services."""
+        return any(match[1] in services for match in self._address_pattern.finditer(text))
 
     def config(self, text: str) -> str:
         """A value in a config file: as `text`, and listen addresses, with the ports moved as they are published."""

@@ -37,7 +37,7 @@ def _request_id(headers: dict[bytes, bytes]) -> str:
     given = headers.get(b"x-request-id", b"")
     if _well_formed(given) and redact_text(text := given.decode("ascii")) == text:
         return text
-    return f"{random.getrandbits(128):032x}"  # noqa: S311 - it only has to be unique, and is wanted for each request
+    return f"{random.getrandbits(128):032x}"  # it only has to be unique, and is wanted for each request
 
 
 class ObservabilityMiddleware:

@@ -142,6 +142,20 @@ def test_what_cannot_run_is_named_and_the_rest_is_planned(project: Path) -> None
     assert plan.instead == {"store": "a file"}
 
 
+def test_an_optional_address_is_empty_where_its_service_does_not_run(project: Path) -> None:
+    variables = (
+        '{ABSENT: "http://gone:1", THERE: "http://web:80", ELSEWHERE: "http://host.example:1", NEEDED: "gone:1"}'
+    )
+    text = COMPOSE.replace("image: app:1", f"image: app:1\n    environment: {variables}")
+    text = text.replace("folder: code,", "folder: code, optional: [ABSENT, THERE, ELSEWHERE],")
+    (project / "docker-compose.yml").write_text(text)
+    environment = make(project).processes["app"].environment
+    assert environment["ABSENT"] == ""
+    assert environment["THERE"] == "http://127.0.0.1:18080"
+    assert environment["ELSEWHERE"] == "http://host.example:1", "an address of somebody else's is not ours to judge"
+    assert environment["NEEDED"] == "127.0.0.1:1"
+
+
 def digests(plan: Plan) -> dict[str, str]:
     return {name: process.digest for name, process in plan.processes.items()}
 

@@ -154,6 +154,30 @@ def test_the_backends_data_and_logs_are_in_the_project(plan: Plan, project: Path
     assert environment["QDRANT_PATH"].startswith(f"{project}/.data/")
 
 
+class WithoutTempo(Everything):
+    """Stands for the finder: every program is there but Tempo."""
+
+    def find(self, service: Service) -> Found | Missing:
+        return Missing(("it is not there",), "get it") if service.name == "tempo" else super().find(service)
+
+
+@pytest.mark.parametrize("service", ["backend", "alert-inbox"])
+def test_spans_go_to_tempo_where_it_runs_and_to_files_where_it_does_not(
+    plan: Plan, project: Path, tmp_path: Path, service: str
+) -> None:
+    endpoint = plan.processes[service].environment["OTEL_EXPORTER_OTLP_ENDPOINT"]
+    assert endpoint == f"http://127.0.0.1:{MOVED['PORT_OTLP_HTTP']}"
+    copy = shutil.copytree(project, tmp_path / "project")
+    without = planning.make(load(copy, MOVED), Folders(copy), WithoutTempo(), {})  # type: ignore[arg-type]
+    assert without.processes[service].environment["OTEL_EXPORTER_OTLP_ENDPOINT"] == ""
+
+
+def test_no_two_processes_write_the_same_files(plan: Plan) -> None:
+    for variable in ("LOG_FILE", "TRACE_FILE"):
+        names = [plan.processes[name].environment.get(variable, "the default") for name in ("backend", "alert-inbox")]
+        assert len(set(names)) == 2, variable
+
+
 def test_every_service_that_a_program_stands_for_says_when_it_is_ready(plan: Plan) -> None:
     assert [name for name, process in plan.processes.items() if not process.ready] == ["traffic"]
 
