@@ -21,6 +21,7 @@ from pydantic import BaseModel
 from app.core.config import Settings
 from app.core.logging_config import RequestContext, close_logging, configure_logging, emit, hash_user, logger
 from app.services.metrics_service import metrics
+from scripts.backend_process import BackendProcess
 from tests.backend.conftest import make_settings
 
 
@@ -209,6 +210,15 @@ def test_a_program_that_ends_by_an_exception_says_so_in_a_line(tmp_path: Path) -
     first, last = (json.loads(line) for line in (tmp_path / "application.log").read_text().splitlines())
     assert first["event"] == "the last but one"
     assert (last["level"], last["exception"][0]["exc_value"]) == ("critical", "for [redacted:email]")
+
+
+def test_a_service_that_is_told_to_stop_writes_its_last_line(tmp_path: Path) -> None:
+    program = BackendProcess(tmp_path)
+    program.start()
+    program.stop()
+    events = [json.loads(line)["event"] for line in (tmp_path / "logs" / "application.log").read_text().splitlines()]
+    assert "stopped" in events
+    assert events[-1].startswith("Finished server process")
 
 
 def test_lines_below_the_level_are_not_written(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """How the image's programs are served: the backend and alert-inbox alike."""
 
+import signal
+import sys
 from typing import Any
 
 import uvicorn
@@ -13,14 +15,18 @@ def serve(app: Any, port: int, settings: Settings) -> None:
     """Serves an ASGI app until told to stop; what is in flight then has `shutdown_seconds` to finish."""
     configure_logging(settings)
     configure_tracing(settings)
-    uvicorn.run(
-        app,
-        host=settings.host,
-        port=port,
-        log_config=None,  # its lines go through our own pipeline
-        access_log=False,  # the middleware writes one with more in it
-        server_header=False,
-        timeout_graceful_shutdown=round(settings.shutdown_seconds),
-    )
-    close_tracing()
-    close_logging()
+    # uvicorn repeats the signal once it has ended; by default that would kill what still has lines and spans to write.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        uvicorn.run(
+            app,
+            host=settings.host,
+            port=port,
+            log_config=None,  # its lines go through our own pipeline
+            access_log=False,  # the middleware writes one with more in it
+            server_header=False,
+            timeout_graceful_shutdown=round(settings.shutdown_seconds),
+        )
+    finally:
+        close_tracing()
+        close_logging()
