@@ -24,7 +24,7 @@ class LevelOrder(BaseModel):
         str,
         Field(
             pattern=r"^[A-Za-z0-9_.]{1,100}$",
-            description="As the field `logger` of its lines has it, or what several have in common: `app.stores`, `root`",
+            description="A line's field `logger`, or what several have in common: `app.stores`, `root`",
             examples=["portal_app"],
         ),
     ]

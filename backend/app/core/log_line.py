@@ -18,6 +18,8 @@ CUT_CHARS = 100
 KEPT_FRAMES = 5
 #: Ours, so that nobody else's text is in them; a span id may look like a card number.
 _IDENTIFIERS = ("timestamp", "trace_id", "span_id")
+#: Short, and what a line is found by.
+_KEPT = ("timestamp", "level", "service", "environment", "trace_id", "span_id", "truncated", "truncated_fields")
 #: How many names of cut fields a line gives.
 MAX_NAMES = 20
 
@@ -58,14 +60,23 @@ def _plain(value: Any, depth: int) -> Any:
 
 def finished(data: bytes) -> bytes:
     """A serialised line as it may be stored: redacted, cut to `MAX_LINE_BYTES`, safe in a terminal."""
+    data = _safe(data)
     if len(data) > MAX_LINE_BYTES or (redaction.is_on() and redaction.suspicious(data)):
         try:
-            data = _fitting(_redacted(orjson.loads(data)))
+            return _fitting(_redacted(orjson.loads(data)))
         except Exception as failure:  # a line that cannot be checked is not written
-            data = serialise(
-                {**_head(data), "event": f"a line was withheld: {type(failure).__name__} in its redaction"}
-            )
+            event = f"a line was withheld: {type(failure).__name__} in its redaction"
+            return serialise({**_head(data), "event": event})
+    return data
+
+
+def _safe(data: bytes) -> bytes:
     return data if data.isascii() and b"\x7f" not in data else _unsafe.sub(_escape, data)
+
+
+def _size(name: str, value: Any) -> int:
+    """What a field adds to its line (bytes): one comma instead of two braces and a newline."""
+    return len(_safe(serialise({name: value}))) - 2
 
 
 def _escape(match: re.Match[bytes]) -> bytes:
@@ -93,7 +104,7 @@ def _redacted(line: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_vast(value: Any) -> bool:
-    return isinstance(value, dict | list) and len(serialise({"": value})) > 4 * MAX_LINE_BYTES
+    return isinstance(value, dict | list) and _size("", value) > 4 * MAX_LINE_BYTES
 
 
 def _marked(line: dict[str, Any], cut: list[str]) -> dict[str, Any]:
@@ -105,11 +116,11 @@ def _marked(line: dict[str, Any], cut: list[str]) -> dict[str, Any]:
 
 def _fitting(line: dict[str, Any]) -> bytes:
     """The line with its largest fields shortened, or taken out, until it fits; which ones, it says itself."""
-    data = serialise(line)
+    data = _safe(serialise(line))
     if len(data) <= MAX_LINE_BYTES:
         return data
-    sizes = {name: len(serialise({name: value})) for name, value in line.items() if name not in ("timestamp", "level")}
-    room = MAX_LINE_BYTES - 200 - MAX_NAMES * 105 - len(serialise({"": ""}))
+    sizes = {name: _size(name, value) for name, value in line.items() if name not in _KEPT}
+    room = MAX_LINE_BYTES - MAX_NAMES * 110  # for the names of what was cut
     total, cut = len(data), []
     for name in sorted(sizes, key=lambda name: sizes[name], reverse=True):
         if total <= room:
@@ -120,16 +131,16 @@ def _fitting(line: dict[str, Any]) -> bytes:
             del line[name]
         else:
             line[name] = value
-            total += len(serialise({name: value}))
+            total += _size(name, value)
         cut.append(name)
-    return serialise(_marked(line, cut))
+    return _safe(serialise(_marked(line, cut)))
 
 
 def _shortened(name: str, value: Any, size: int) -> Any:
     """A value of about `size` bytes at most; None when it cannot be shortened and has to go."""
     if len(name) > KEPT_CHARS:
         return None
-    if isinstance(value, str):
+    if isinstance(value, str) and len(value) > KEPT_CHARS:
         return _first_bytes(value, size - len(name) - 10)
     if name == "exception" and isinstance(value, list):
         for one in value:
@@ -138,7 +149,7 @@ def _shortened(name: str, value: Any, size: int) -> Any:
                 one["exc_value"] = str(one.get("exc_value", ""))[:KEPT_CHARS]
                 one.pop("exceptions", None)
                 one.pop("exc_notes", None)
-        return value if len(serialise({name: value})) <= size else value[:1]
+        return value if _size(name, value) <= size else value[:1]
     return None
 
 
@@ -147,7 +158,7 @@ def _first_bytes(text: str, size: int) -> str:
     low, high = 0, min(len(text), max(size, 0))
     while low < high:
         middle = (low + high + 1) // 2
-        if len(orjson.dumps(text[:middle])) <= size:
+        if len(_safe(orjson.dumps(text[:middle]))) <= size:
             low = middle
         else:
             high = middle - 1

@@ -78,7 +78,7 @@ _uuid_or_digits = re.compile(
 )
 _iban_start = re.compile(r"(?<![0-9A-Za-z])[A-Za-z]{2}[0-9]{2}")
 _iban_rest = {
-    length: re.compile(rf"(?:[ +-]?[0-9A-Za-z]){{{length - 4}}}(?![0-9A-Za-z])")
+    length: re.compile(rf"(?:[ +]?[0-9A-Za-z]){{{length - 4}}}(?![0-9A-Za-z])")
     for length in set(_IBAN_LENGTHS.values())
 }
 _phone = re.compile(r"(?<![0-9A-Za-z])\+[1-9](?:[ .()/+-]{0,2}[0-9]){7,14}(?![0-9A-Za-z])")
@@ -195,7 +195,7 @@ def _value(match: re.Match[str]) -> str:
     key, separator, _, content = match.groups()
     if content.startswith("[redacted") or content in ("None", "null", "True", "False", "true", "false"):
         return match[0]
-    if not is_secret_key(key) or (_counts_tokens(key) and _is_number(content)):
+    if not is_secret_key(key) or (_counts_tokens(key) and (content[0] in "{[" or _is_number(content))):
         return match[0]
     return f"{key}{separator}[redacted:secret]"
 
@@ -262,7 +262,7 @@ def _redact_ibans(text: str) -> str:
         length = _IBAN_LENGTHS.get(found[0][:2].upper())
         rest = _iban_rest[length].match(text, found.end()) if length and found.start() >= position else None
         if rest:
-            letters = re.sub(r"[ +-]", "", found[0] + rest[0]).upper()
+            letters = re.sub(r"[ +]", "", found[0] + rest[0]).upper()
             if int("".join(str(int(letter, 36)) for letter in letters[4:] + letters[:4])) % 97 == 1:
                 parts += [text[position : found.start()], "[redacted:iban]"]
                 position = rest.end()
