@@ -8,7 +8,20 @@ from typing import Any
 from fastapi import APIRouter, FastAPI, Request
 
 from app import __version__
-from app.api import chat, documents, experience, faults, feedback, health, indexing, log_level, metrics, page, tracing
+from app.api import (
+    chat,
+    documents,
+    experience,
+    faults,
+    feedback,
+    health,
+    indexing,
+    log_level,
+    metrics,
+    page,
+    profile,
+    tracing,
+)
 from app.api.dependencies import Services
 from app.core.body_limit import BodyLimitMiddleware
 from app.core.config import Settings, get_settings
@@ -68,6 +81,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(metrics.router)
     app.include_router(page.router)
     app.include_router(tracing.router)
+    app.include_router(profile.router)
     app.include_router(log_level.router)
     app.mount("/static", page.static_files, name="static")
     if settings.faults_enabled:
