@@ -83,8 +83,9 @@ def main(environment: Mapping[str, str] = os.environ) -> int:
         print(f"find: {error}", file=sys.stderr)
         return 2
     console = Console(highlight=False)
-    if not console.is_terminal and "COLUMNS" not in environment:
-        console = Console(highlight=False, width=WIDTH)
+    if not console.is_terminal:
+        columns = environment.get("COLUMNS", "")
+        console = Console(highlight=False, width=int(columns) if columns.isdigit() else WIDTH)
     since = time.time() - options.since if options.since else 0.0
     if options.identity:
         return find(options.identity, since, places(), console)

@@ -26,7 +26,8 @@ def show(story: Story, links: tuple[list[tuple[str, str]], str], console: Consol
     _lines(story, console)
     for spans in story.traces.values():
         _title(console, f"Trace {spans[0].trace_id}", f"{_count(len(spans), 'span')} from {story.spans_from}")
-        console.print(tree(spans, story.start, console.width))
+        for row in tree(spans, story.start, console.width):
+            console.print(row, soft_wrap=True)
     if not story.spans:
         _title(console, "Trace", "no span is known of it (it was not sampled, or is not stored yet)")
     _exemplars(story, console)
@@ -123,12 +124,11 @@ def _exemplars(story: Story, console: Console) -> None:
     if not story.exemplars:
         return
     _title(console, "Exemplars", f"{_count(len(story.exemplars), 'measurement')} in Prometheus with its trace id")
-    table = Table(box=None, show_header=False, padding=(0, 2))
     for one in story.exemplars:
         labels = {k: v for k, v in one.labels.items() if k not in ("__name__", "le", "instance", "job")}
         told = ", ".join(f'{name}="{clean(text)}"' for name, text in labels.items())
-        table.add_row(Text(offset(one.time - story.start)), Text(f"{one.metric}{{{told}}}"), Text(duration(one.value)))
-    console.print(table)
+        row = Text.assemble((f"  {offset(one.time - story.start):>11}", "dim"), f"  {duration(one.value):>7}  ")
+        console.print(row.append(f"{one.metric}{{{told}}}"), soft_wrap=True)
 
 
 def show_failures(found: Sequence[Failure], source: str, seconds: float, console: Console) -> None:

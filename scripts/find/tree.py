@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 
-from rich.table import Table
 from rich.text import Text
 
 from scripts.find.model import Span
@@ -12,24 +11,26 @@ from scripts.find.text import clean, duration, offset
 MAX_SPANS = 200
 
 
-def tree(spans: Sequence[Span], origin: float, width: int) -> Table:
-    """The spans of one trace. Offsets count from `origin` (Unix seconds); `width` is the terminal's, in columns."""
+def tree(spans: Sequence[Span], origin: float, width: int) -> list[Text]:
+    """The spans of one trace, a row each. Offsets count from `origin` (Unix seconds); `width` is the terminal's."""
     start, end = min(span.start for span in spans), max(span.end for span in spans)
     bar_width = max(10, min(40, width // 4))
-    table = Table(box=None, show_header=False, padding=(0, 1))
-    table.add_column(overflow="fold")
-    table.add_column(no_wrap=True)
-    for justified in (1, 2):
-        table.add_column(no_wrap=True, justify="right", min_width=justified)
-    for branch, span in _ordered(spans)[:MAX_SPANS]:
-        name = Text.assemble((branch, "dim"), (clean(span.name), "bold red" if span.error else ""))
-        if span.error:
-            name.append(f"  ✗ {clean(span.error)}", style="red")
-        bar = Text(_bar(span, start, end, bar_width), style="red" if span.error else "cyan")
-        table.add_row(name, bar, offset(span.start - origin), duration(span.end - span.start))
+    rows = _ordered(spans)[:MAX_SPANS]
+    name_width = max(len(branch) + len(clean(span.name)) for branch, span in rows)
+    offset_width = max(len(offset(span.start - origin)) for _, span in rows)
+    drawn = []
+    for branch, span in rows:
+        name = clean(span.name)
+        row = Text.assemble("  ", (branch, "dim"), (name, "bold red" if span.error else ""))
+        row.append(" " * (name_width - len(branch) - len(name) + 2))
+        row.append(_bar(span, start, end, bar_width), style="red" if span.error else "cyan")
+        row.append(f"  {offset(span.start - origin):>{offset_width}}", style="dim")
+        row.append(f"  {duration(span.end - span.start):>7}")
+        row.append(f"  ✗ {clean(span.error)}" if span.error else "", style="red")
+        drawn.append(row)
     if len(spans) > MAX_SPANS:
-        table.add_row(Text(f"… {len(spans) - MAX_SPANS} more spans", style="dim"))
-    return table
+        drawn.append(Text(f"  … {len(spans) - MAX_SPANS} more spans", style="dim"))
+    return drawn
 
 
 def _bar(span: Span, start: float, end: float, width: int) -> str:

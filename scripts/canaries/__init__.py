@@ -1,0 +1,1 @@
+"""Plants canaries (made-up secrets and private sentences) in every input, and looks for them in every store."""
