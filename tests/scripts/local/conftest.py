@@ -3,12 +3,15 @@
 import os
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import StringIO
 from pathlib import Path
 
 import pytest
 
 from tests.scripts.local.helpers import Releases, Written
+from tests.scripts.local.project import Project, made_at
 
 
 @pytest.fixture
@@ -55,3 +58,20 @@ def only_these_tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callabl
         return folder
 
     return keep
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    with made_at(tmp_path, monkeypatch) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """A project that runs, for tests that change nothing of it; `said` is what `up` printed."""
+    with pytest.MonkeyPatch.context() as patch, made_at(tmp_path_factory.mktemp("running"), patch) as made:
+        said = StringIO()
+        with redirect_stdout(said):
+            assert made("up") == 0
+        made.said = said.getvalue()
+        yield made
