@@ -14,6 +14,7 @@ from tests.backend.ai.fake_openai import (
     MODELS,
     SECRET_PROMPT,
     FakeOpenAI,
+    answering,
     embedding,
     event,
     streaming,
@@ -101,6 +102,14 @@ async def test_a_call_carries_the_headers_of_the_request_at_hand(server: FakeOpe
         await collect(provider)
         await provider.check()
     assert [request.headers["x-request-id"] for request in server.requests] == ["abc", "abc"]
+
+
+async def test_a_cookie_from_the_provider_is_not_sent_back_in_the_next_users_call(server: FakeOpenAI) -> None:
+    server.script = [answering(200, {"data": []}, {"Set-Cookie": "session=first-user; Path=/"}), MODELS]
+    async with openai(server.url) as provider:
+        await provider.check()
+        await provider.check()
+    assert [request.headers.get("cookie") for request in server.requests] == [None, None]
 
 
 async def test_a_reader_that_leaves_ends_the_servers_work(server: FakeOpenAI) -> None:
