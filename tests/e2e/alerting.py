@@ -3,11 +3,12 @@
 import contextlib
 import json
 import os
+import shutil
 import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import Any
 
 import httpx
 
+from scripts.receivers import CONFIG, switched_on
+from scripts.timing import shortened
 from tests.e2e.stack import until
 from tests.programs import look, program
 
@@ -88,10 +91,12 @@ def receiving(port: int | None = None) -> Iterator[Receiver]:
 
 
 @contextlib.contextmanager
-def running(arguments: list[str], ready: str, output: Path, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
+def running(
+    arguments: list[str], ready: str, output: Path, folder: Path | None = None, **variables: str
+) -> Iterator[subprocess.Popen[bytes]]:
     """A process, once `ready` answers 200; its output goes to a file, which is shown when it does not come up."""
     with output.open("ab") as log:
-        process = subprocess.Popen(arguments, stdout=log, stderr=log, env={**os.environ, **variables})
+        process = subprocess.Popen(arguments, stdout=log, stderr=log, cwd=folder, env={**os.environ, **variables})
         try:
 
             def answers() -> bool:
@@ -118,10 +123,31 @@ def alertmanager(folder: Path, config: Path, port: int, **variables: str) -> Ite
         alertmanager_program(), f"--config.file={config}", f"--storage.path={folder / 'data'}",
         "--cluster.listen-address=", f"--web.listen-address=127.0.0.1:{port}", f"--web.external-url={address}",
     ]  # fmt: skip
-    with running(arguments, f"{address}/-/ready", folder / "alertmanager.log", **variables):
+    # Debian's, unpacked below .tools/ as the local runner does it, finds its templates from where it is started.
+    home = Path(arguments[0]).resolve().parents[1]
+    start = home if (home / "share/prometheus").is_dir() else None
+    with running(arguments, f"{address}/-/ready", folder / "alertmanager.log", start, **variables):
         yield address
 
 
 def post(address: str, *alerts: dict[str, Any]) -> None:
     """Sends alerts to Alertmanager as Prometheus does."""
     httpx.post(f"{address}/api/v2/alerts", json=list(alerts), timeout=5).raise_for_status()
+
+
+def routing(
+    folder: Path, receiver: str, factor: float, names: Sequence[str] = (), changes: Mapping[str, str] | None = None
+) -> Path:
+    """The repository's own routing with every duration divided by `factor`, and these ways on.
+
+    `receiver` stands in place of alert-inbox, and `folder`/secrets in place of the container's. Each key of `changes`
+    is replaced by its value.
+    """
+    text = shortened(switched_on(CONFIG.read_text(), list(names)), factor)
+    text = text.replace("http://alert-inbox:8001", receiver).replace("/run/secrets", f"{folder}/secrets")
+    for old, new in (changes or {}).items():
+        assert old in text, f"{old!r} is no longer in {CONFIG}"
+        text = text.replace(old, new)
+    shutil.copytree(CONFIG.parent / "templates", folder / "templates", dirs_exist_ok=True)
+    (folder / "alertmanager.yml").write_text(text)
+    return folder / "alertmanager.yml"
