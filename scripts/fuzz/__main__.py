@@ -6,6 +6,7 @@ in a memory that grows. The backend is started for it, with its files in a tempo
 
 import argparse
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -22,6 +23,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=int(os.environ.get("COUNT", "100000")), help="requests to send")
     parser.add_argument("--seed", type=int, default=int(os.environ.get("SEED", "1")), help="of what is sent")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the backend ends too
     console = Console()
     wrong = fuzz(options.count, options.seed, console)
     for line in wrong:
