@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import yaml
 
 from scripts.receivers import CONFIG, switched_on
 from scripts.timing import shortened
-from tests.e2e.stack import until
+from tests.e2e.stack import PROJECT, until
 from tests.programs import look, program
 
 _next_port = iter(range(31000 + os.getpid() % 400, 31999))
@@ -91,12 +92,41 @@ def receiving(port: int | None = None) -> Iterator[Receiver]:
 
 
 @contextlib.contextmanager
+def exposing(values: dict[str, float]) -> Iterator[int]:
+    """A target with these gauges, which may change. Gives its port."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/plain; version=0.0.4")
+            self.end_headers()
+            self.wfile.write("".join(f"{name} {value}\n" for name, value in values.items()).encode())
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", free_port()), Handler)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@contextlib.contextmanager
 def running(
-    arguments: list[str], ready: str, output: Path, folder: Path | None = None, **variables: str
+    arguments: list[str],
+    ready: str,
+    output: Path,
+    variables: Mapping[str, str] | None = None,
+    folder: Path | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A process, once `ready` answers 200; its output goes to a file, which is shown when it does not come up."""
     with output.open("ab") as log:
-        process = subprocess.Popen(arguments, stdout=log, stderr=log, cwd=folder, env={**os.environ, **variables})
+        process = subprocess.Popen(
+            arguments, stdout=log, stderr=log, cwd=folder, env={**os.environ, **(variables or {})}
+        )
         try:
 
             def answers() -> bool:
@@ -126,7 +156,7 @@ def alertmanager(folder: Path, config: Path, port: int, **variables: str) -> Ite
     # Debian's, unpacked below .tools/ as the local runner does it, finds its templates from where it is started.
     home = Path(arguments[0]).resolve().parents[1]
     start = home if (home / "share/prometheus").is_dir() else None
-    with running(arguments, f"{address}/-/ready", folder / "alertmanager.log", start, **variables):
+    with running(arguments, f"{address}/-/ready", folder / "alertmanager.log", variables, start):
         yield address
 
 
@@ -151,3 +181,26 @@ def routing(
     shutil.copytree(CONFIG.parent / "templates", folder / "templates", dirs_exist_ok=True)
     (folder / "alertmanager.yml").write_text(text)
     return folder / "alertmanager.yml"
+
+
+@contextlib.contextmanager
+def prometheus(folder: Path, target: int, alertmanager: int | None = None, factor: float = 30) -> Iterator[str]:
+    """The repository's Prometheus with its rules at `factor` times their speed; `target` stands for the backend.
+
+    Gives its address.
+    """
+    config = yaml.safe_load((PROJECT / "prometheus/prometheus.yml").read_text())
+    config["global"] |= {"scrape_interval": "500ms", "scrape_timeout": "400ms", "evaluation_interval": "500ms"}
+    config["scrape_configs"] = [{"job_name": "backend", "static_configs": [{"targets": [f"127.0.0.1:{target}"]}]}]
+    config["alerting"]["alertmanagers"] = [{"static_configs": [{"targets": [f"127.0.0.1:{alertmanager or 9}"]}]}]
+    config["rule_files"] = [f"{folder}/specified.yml"]
+    rules = (PROJECT / "prometheus/rules/specified.yml").read_text()
+    (folder / "specified.yml").write_text(shortened(rules, factor))
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
+    address = f"http://127.0.0.1:{free_port()}"
+    arguments = [
+        program("prometheus"), f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/prometheus",
+        f"--web.listen-address={address.removeprefix('http://')}", "--rules.alert.resend-delay=500ms",
+    ]  # fmt: skip
+    with running(arguments, f"{address}/-/ready", folder / "prometheus.log"):
+        yield address

@@ -5,11 +5,9 @@ Everything happens at a thirtieth of the time, but for Grafana's evaluation, of 
 
 import re
 import shutil
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +17,7 @@ import yaml
 
 from monitoring.rules import alerts, limit
 from scripts.timing import shortened
-from tests.e2e.alerting import Receiver, free_port, receiving, running
+from tests.e2e.alerting import Receiver, exposing, free_port, prometheus, receiving, running
 from tests.e2e.stack import PROJECT, until
 from tests.programs import look, program
 
@@ -47,46 +45,6 @@ def test_they_are_the_specified_six_with_the_limits_times_and_labels_of_promethe
         onward = f"/d/{rule['dashboardUid']}?viewPanel={rule['panelId']}"
         for annotations in (rule["annotations"], theirs[title].annotations):
             assert annotations["dashboard"].endswith(onward)
-
-
-@contextmanager
-def exposing(values: dict[str, float]) -> Iterator[int]:
-    """A target with these gauges, which may change."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", "text/plain; version=0.0.4")
-            self.end_headers()
-            self.wfile.write("".join(f"{name} {value}\n" for name, value in values.items()).encode())
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", free_port()), Handler)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-@contextmanager
-def prometheus(folder: Path, target: int) -> Iterator[str]:
-    """A Prometheus that scrapes the target twice a second as the backend."""
-    address = f"127.0.0.1:{free_port()}"
-    config = {
-        "global": {"scrape_interval": "500ms", "scrape_timeout": "400ms"},
-        "scrape_configs": [{"job_name": "backend", "static_configs": [{"targets": [f"127.0.0.1:{target}"]}]}],
-    }
-    (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
-    arguments = [
-        program("prometheus"), f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/prometheus",
-        f"--web.listen-address={address}",
-    ]  # fmt: skip
-    with running(arguments, f"http://{address}/-/ready", folder / "prometheus.log"):
-        yield f"http://{address}"
 
 
 def grafana_program() -> list[str]:
@@ -129,7 +87,7 @@ def grafana(folder: Path, prometheus: str, receiver: Receiver, executes: str) ->
         "GF_UNIFIED_ALERTING_EXECUTE_ALERTS": executes,
     }
     address = f"http://127.0.0.1:{port}"
-    with running(grafana_program(), f"{address}/api/health", folder / "grafana.log", **variables):
+    with running(grafana_program(), f"{address}/api/health", folder / "grafana.log", variables):
         yield address
 
 

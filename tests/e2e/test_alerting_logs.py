@@ -110,7 +110,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
             "-config.expand-env=true",
         ]
         links = {"GRAFANA_URL": "http://grafana.test", "INBOX_URL": "http://inbox.test"}
-        with running(command, f"{loki}/ready", folder / "loki.log", **links):
+        with running(command, f"{loki}/ready", folder / "loki.log", links):
             bench = Bench(Replay(loki, folder / "lines"), receiver)
             beats = {
                 name: bench.replay.written(name, lambda: emit("info", "heartbeat", "running", {}))
