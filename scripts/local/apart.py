@@ -62,7 +62,7 @@ class Apart:
 
     def __init__(self, place: Path, names: Iterable[str], settings: Mapping[str, str] | None = None) -> None:
         """Renders the config files of `names` below `place`. Raises NotHere if a program is missing."""
-        self._environment = {**os.environ, **_free_ports(), **(settings or {})}
+        self._environment = {**os.environ, **free_ports(), **(settings or {})}
         self.folders = Elsewhere(PROJECT, place)
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         wanted = set(names)
@@ -160,9 +160,10 @@ def lacking(found: Found | Missing) -> str:
     return "" if isinstance(found, Found) else f"{'; '.join(found.reasons)} ({found.remedy})"
 
 
-def _free_ports() -> dict[str, str]:
-    """A free port for each variable of the compose file that sets one."""
-    names = sorted(set(re.findall(r"\$\{(PORT_[A-Z_]+):-", (PROJECT / "docker-compose.yml").read_text())))
+def free_ports() -> dict[str, str]:
+    """A free port for each variable of the compose files that sets one."""
+    text = "".join(path.read_text() for path in sorted(PROJECT.glob("docker-compose*.yml")))
+    names = sorted(set(re.findall(r"\$\{(PORT_[A-Z_]+):-", text)))
     first, ports = randrange(len(PORTS)), iter(range(len(PORTS)))  # noqa: S311 (no secret)
     free = (port for step in ports if _is_free(port := PORTS[(first + step) % len(PORTS)]))
     return {name: str(next(free)) for name in names}
