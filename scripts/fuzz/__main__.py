@@ -23,9 +23,13 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=int(os.environ.get("COUNT", "100000")), help="requests to send")
     parser.add_argument("--seed", type=int, default=int(os.environ.get("SEED", "1")), help="of what is sent")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the backend ends too
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, so that the backend ends too
     console = Console()
-    wrong = fuzz(options.count, options.seed, console)
+    try:
+        wrong = fuzz(options.count, options.seed, console)
+    except KeyboardInterrupt:
+        console.print("ended before it was done")
+        return 130
     for line in wrong:
         console.print(f"[red]wrong[/red] {line}", highlight=False)
     console.print("nothing was wrong" if not wrong else "the backend's lines under a request id tell more")
