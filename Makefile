@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help up down clean status reload traffic find retrieval test check format dashboards fuzz bench lock upgrade-packages
+.PHONY: help up down clean status reload traffic find retrieval test check format dashboards fuzz bench canaries lock upgrade-packages
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ fuzz: $(VENV)/dev ## malformed requests and uploads: COUNT=100000
 
 bench: $(VENV)/dev ## what it costs, beside what others cost: PARTS="cost metrics server stack", all by default
 	@$(RUN) -m scripts.bench $(PARTS)
+
+canaries: $(VENV)/run ## plants made-up secrets in every input, and looks for them in every store
+	@$(RUN) -m scripts.canaries
 
 lock: $(VENV)/dev ## pins the packages of pyproject.toml with hashes
 	@for target in "backend/pyproject.toml -o backend/requirements.txt" \

@@ -9,6 +9,8 @@ from scripts.find.sources.http import Server
 
 #: Tempo's own limit of one search's range (seconds): 7 days.
 LONGEST_RANGE = 168 * 3600
+#: It leaves the newest half minute out, as it is set up by default, and refuses a range that is empty then (seconds).
+SHORTEST_RANGE = 120
 #: One request causes a few traces (its own, its job's); more of them mean that an id is used again and again.
 MAX_TRACES = 20
 
@@ -56,4 +58,4 @@ class Tempo:
 
 def _window(since: float) -> dict[str, int]:
     now = time.time()
-    return {"start": int(max(since, now - LONGEST_RANGE + 60)), "end": int(now)}
+    return {"start": int(min(max(since, now - LONGEST_RANGE + 60), now - SHORTEST_RANGE)), "end": int(now)}

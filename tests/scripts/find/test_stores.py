@@ -1,5 +1,6 @@
 """Where Loki, Tempo and Prometheus run, the story comes from them."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -83,6 +84,12 @@ def test_loki_is_asked_by_structured_metadata_and_tempo_by_attribute(loki: Store
     assert f'{{service=~".+"}} | request_id="{REQUEST}" or trace_id="{REQUEST}"' in loki.asked[0][1]["query"]
     queries = [parameters["q"] for path, parameters in tempo.asked if path == "/api/search"]
     assert queries == [f'{{ span.request.id = "{REQUEST}" }}']
+
+
+def test_tempo_is_never_asked_for_less_than_its_search_takes(tempo: Store) -> None:
+    Tempo(tempo.address).spans({REQUEST}, set(), time.time() - 5)
+    (asked,) = (parameters for path, parameters in tempo.asked if path == "/api/search")
+    assert int(asked["end"]) - int(asked["start"]) >= 120
 
 
 def test_the_lines_trace_id_is_enough_where_tempo_s_search_does_not_know_it_yet(loki: Store, tempo: Store) -> None:
