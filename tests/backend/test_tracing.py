@@ -4,6 +4,7 @@ import contextlib
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -11,10 +12,12 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
+from starlette.types import Message, Scope
 
 from app.core.config import Settings
 from app.core.spans import in_job
 from app.core.tracing import close_tracing, configure_tracing, current_traceparent, outgoing_headers
+from app.services.extraction import RejectedDocument
 from tests.backend.conftest import make_settings, served, until
 from tests.backend.test_middleware import hang_up, instrumented
 
@@ -35,6 +38,19 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
     with served(app) as address:
         yield address
+
+
+def scope_of(path: str) -> Scope:
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": path,
+        "query_string": b"",
+        "headers": [],
+    }
 
 
 def the_only(spans: InMemorySpanExporter) -> ReadableSpan:
@@ -132,6 +148,38 @@ def test_a_message_is_redacted_unquoted_and_short(spans: InMemorySpanExporter, m
     span = the_only(spans)
     assert (span.events[0].attributes or {})["exception.message"] == stored
     assert span.status.description == stored
+
+
+def test_a_place_in_a_document_is_not_repeated(spans: InMemorySpanExporter) -> None:
+    with contextlib.suppress(RejectedDocument), in_job("work", "id", ""):
+        raise RejectedDocument("too_long", 'more than 6,000 pieces (reached under "My diagnosis")')
+    span = the_only(spans)
+    assert "diagnosis" not in span.to_json()
+    assert (span.attributes or {})["error.type"] == "too_long"
+
+
+async def test_a_connection_that_breaks_while_it_is_written_to_is_no_error_of_the_server(
+    spans: InMemorySpanExporter, tmp_path: Path
+) -> None:
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        raise OSError("the client is gone")
+
+    await instrumented(make_settings(tmp_path))(scope_of("/stream"), receive, send)
+    span = the_only(spans)
+    assert (span.attributes or {})["http.response.status_code"] == 499
+    assert (span.status.status_code, span.events) == (StatusCode.UNSET, ())
+
+
+async def test_nothing_is_current_once_a_request_is_over(spans: InMemorySpanExporter, tmp_path: Path) -> None:
+    transport = httpx.ASGITransport(app=instrumented(make_settings(tmp_path)))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        await client.get("/api/v1/items/1")
+        assert current_traceparent() == ""
+        await client.get("/api/v1/items/1")
+    assert [span.parent for span in spans.get_finished_spans()] == [None, None]
 
 
 def test_a_client_that_went_away_is_a_499_and_no_error(address: str, spans: InMemorySpanExporter) -> None:
