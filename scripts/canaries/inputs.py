@@ -1,6 +1,7 @@
 """Every input there is: one request for each kind of canary and each place where a client can put it."""
 
 import json
+import re
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -84,9 +85,14 @@ def _addresses(canary: Canary) -> Iterator[Plant]:
         "path, no route": f"/{encoded}/{half}",
         "path, an id that is none": f"{API}/indexing/jobs/{encoded}",
         "path, a file of the page": f"/static/{half}",
+        "query, of a profile": f"/internal/profile?seconds={encoded}",
         "path, above the page's files": f"/static/..%2f{encoded}",
     }.items():
         yield Plant(place, "GET", path)
+    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+    upgrade["Sec-WebSocket-Key"] = "dGhlIHNhbXBsZSBub25jZQ=="
+    yield Plant("query, of a WebSocket", "GET", f"/{half}?token={encoded}", upgrade)
+    yield Plant("method", re.sub(r"[^\w.+|~-]", "|", _flat(canary.bare)), "/")
     yield Plant("path, a session's id", "POST", f"{API}/chat/sessions/{encoded}/messages", JSON, b'{"content": "?"}')
     yield Plant("path, of alert-inbox", "GET", f"/runbooks/{encoded}?q={half}", service="alert-inbox")
 
@@ -115,6 +121,10 @@ def _bodies(canary: Canary, session: str, message: str) -> Iterator[Plant]:
     yield _json("experience, an error", f"{API}/experience", {"errors": [{"kind": bare, "message": text}]})
     yield _json("experience, an unknown field", f"{API}/experience", {key: bare, bare: text})
     yield _json("a fault's name", "/internal/faults", {"fault": bare}, "PUT")
+    yield _json("a logger's name", "/internal/log-level", {"logger": _flat(bare), "level": text}, "PUT")
+    yield _json("what to trace, a route", "/internal/tracing", {"route": bare, key: text}, "PUT")
+    if not canary.formless:
+        yield _json("what to trace, a request", "/internal/tracing", {"request_id": bare, "seconds": 1}, "PUT")
     whole = json.dumps({"content": text, key: bare})
     for place, content in {
         "JSON that breaks off": whole[:-1].encode(),

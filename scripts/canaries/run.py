@@ -23,6 +23,9 @@ STORES = ("loki", "promtail", "tempo", "prometheus")
 AT_ONCE = 16
 #: Two scrapes more after the last request (seconds).
 SCRAPES = 11.0
+#: Listened to as closely as the backend allows, for a library may write what passes through it.
+LOGGERS = ("root", "portal_app", "app", "uvicorn", "asyncio", "concurrent", "fastapi", "starlette", "python_multipart")
+LOGGERS += ("httpx", "httpcore", "httpcore.http11", "hpack", "aiosqlite", "pymongo", "qdrant_client", "grpc")
 _TRACE_ID = re.compile(r'"trace_id": ?"([0-9a-f]{32})"')
 
 
@@ -85,6 +88,9 @@ async def _plant_all(stack: Running, canaries: Sequence[Canary], result: Result)
         session = opened.json()["session_id"]
         asked = await client.post(f"{backend}/api/v1/chat/sessions/{session}/messages", json={"content": "Hello?"})
         message = asked.json()["message_id"]
+        for logger in LOGGERS:
+            order = {"logger": logger, "level": "DEBUG", "seconds": 3600}
+            await client.put(f"{backend}/internal/log-level", json=order)
 
         async def send(number: int, canary: Canary, plant: Plant) -> str:
             headers = {"X-Request-ID": f"plant.{number}.{canary.slug}", **plant.headers}

@@ -75,15 +75,15 @@ async def test_it_holds_for_structlogs_loggers_that_were_made_before(
 async def test_each_change_is_a_line_and_the_former_level_comes_back(
     client: httpx.AsyncClient, settings: Settings
 ) -> None:
-    await order(client, "httpx")
-    await order(client, "httpx", "INFO")
+    await order(client, "asyncio")
+    await order(client, "asyncio", "INFO")
     assert (await client.delete("/internal/log-level")).status_code == 204
-    assert logging.getLogger("httpx").level == logging.WARNING
+    assert logging.getLogger("asyncio").level == logging.NOTSET
     told = [(line["event"], line["of"], line["to"]) for line in lines(settings) if "of" in line]
     assert told == [
-        ("log level set", "httpx", "DEBUG"),
-        ("log level set", "httpx", "INFO"),
-        ("log level restored", "httpx", "WARNING"),
+        ("log level set", "asyncio", "DEBUG"),
+        ("log level set", "asyncio", "INFO"),
+        ("log level restored", "asyncio", "NOTSET"),
     ]
 
 

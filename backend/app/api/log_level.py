@@ -8,9 +8,11 @@ from typing import Annotated
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.api.dependencies import ServicesDep
 from app.core.config import LogLevel
 from app.core.errors import ProblemError
 from app.core.log_levels import levels
+from app.core.logging_config import NOISY
 
 router = APIRouter(prefix="/internal/log-level", tags=["operations"])
 
@@ -47,9 +49,15 @@ async def list_levels() -> list[ActiveLevel]:
 
 
 @router.put("")
-async def set_level(order: LevelOrder) -> list[ActiveLevel]:
+async def set_level(services: ServicesDep, order: LevelOrder) -> list[ActiveLevel]:
     """Sets one logger's level for a while, of the standard library's and of structlog's alike. Open wherever this port
     is: keep `/internal` closed to the outside."""
+    if order.level in ("DEBUG", "INFO") and order.logger.split(".")[0] in NOISY and not services.settings.log_content:
+        raise ProblemError(
+            422,
+            "Below WARNING this library writes what passes through it: messages, documents, statements with their "
+            "values. Only where LOG_CONTENT=true may that stand in lines.",
+        )
     if not levels.known(order.logger):
         raise ProblemError(422, "No logger has this name: take it from the field `logger` of its lines, or `root`.")
     levels.set(order.logger, order.level, order.seconds)
