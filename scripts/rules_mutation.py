@@ -30,6 +30,9 @@ FOLDER: Final = PROJECT / "prometheus"
 _MATCHER: Final = re.compile(r"(?P<label>\w+)\s*(?:=~|!~|!=|=)\s*\"[^\"]*\"(?:,\s*)?")
 _GROUPING: Final = re.compile(r"\b(?:by|without|on|ignoring|group_left)\s*\((?P<labels>[^)]+)\)")
 
+#: A test that got something else, or a rule that could not be evaluated; else promtool did not come as far as that.
+_FAILED_TEST: Final = re.compile(r"\bgot:|\brule: .+, time: .+, err: ")
+
 
 class MutationError(Exception):
     """The check itself cannot be carried out; the message says why."""
@@ -118,7 +121,7 @@ def _notices(mutant: Mutant, file: Path, copied: Path, promtool: str) -> bool:
     copied.write_text(yaml.safe_dump(tests), encoding="utf-8")
     answer = subprocess.run([promtool, "test", "rules", str(copied)], capture_output=True, text=True, check=False)
     said = answer.stdout + answer.stderr
-    if answer.returncode and "got:" not in said:
+    if answer.returncode and not _FAILED_TEST.search(said):
         raise MutationError(f"promtool does not run {file.name} with {mutant.rule}, {mutant.mistake}:\n{said.strip()}")
     return answer.returncode != 0
 

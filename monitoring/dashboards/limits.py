@@ -1,11 +1,14 @@
-"""The numbers at which a panel changes its colour, each in one place.
+"""The numbers at which a panel changes its colour.
 
-Where an alert watches the same thing, its rule uses the same number: a panel that is red without an alert,
-or the other way round, teaches people to trust neither.
+Where an alert watches the same thing, the number is read from its rule in prometheus/rules/: a panel that is red without
+an alert, or the other way round, teaches people to trust neither.
 """
 
 from dataclasses import dataclass
 from typing import Final
+
+from monitoring import slo
+from monitoring.rules import limit
 
 # Okabe and Ito's palette: told apart with every common kind of colour blindness, on dark and on light.
 GOOD: Final = "#009E73"
@@ -47,23 +50,23 @@ def too_low(bad: float, warning: float, lowest: float | None = None) -> Limits:
 REPLICAS_UP: Final = Limits(BAD, ((0.001, WARNING), (1.0, GOOD)))
 
 # Seconds, 95th percentile. The specification's alert HighResponseTime.
-RESPONSE_SECONDS: Final = too_high(2.0)
+RESPONSE_SECONDS: Final = too_high(limit("HighResponseTime"))
 
-# Share of requests, 0 to 1. One in a hundred spends a 99 % objective; at one in twenty people notice.
-ERROR_RATIO: Final = too_high(0.01, 0.05)
+# Share of requests, 0 to 1: what spends the availability objective's budget as fast as it lasts, and HighErrorRate.
+ERROR_RATIO: Final = too_high(slo.load().objectives[0].budget, limit("HighErrorRate"))
 
 # Share of questions for which something fitting was found and answered, 0 to 1.
-RAG_SUCCESS: Final = too_low(0.80, 0.90, lowest=0.0)
+RAG_SUCCESS: Final = too_low(limit("RagSuccessLow"), 0.90, lowest=0.0)
 
 # Seconds, 95th percentile; both are bounds of the histogram's buckets, between which a quantile is a guess.
 # Beyond one second a reader thinks that nothing happens.
-FIRST_TOKEN_SECONDS: Final = too_high(1.0, 2.0)
+FIRST_TOKEN_SECONDS: Final = too_high(1.0, limit("AIFirstTokenSlow"))
 
 # Seconds, 95th percentile; bounds of buckets too. A search is one part of an answer that may take two seconds.
-VECTOR_SEARCH_SECONDS: Final = too_high(0.1, 0.5)
+VECTOR_SEARCH_SECONDS: Final = too_high(0.1, limit("VectorSearchSlow"))
 
 # Mean score, 1 to 5. Below "neither good nor bad" people are dissatisfied.
-SATISFACTION: Final = too_low(3.0, 3.5)
+SATISFACTION: Final = too_low(limit("UserSatisfactionFalling"), 3.5)
 
 # The colours of the three quantiles, on every panel that shows them.
 QUANTILES: Final = {"p50": NEUTRAL, "p95": WARNING, "p99": BAD}
