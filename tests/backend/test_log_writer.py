@@ -16,6 +16,7 @@ import pytest
 
 from app.core.log_files import STALE_FOLDER_SECONDS, LogFiles, remove_stale_folders
 from app.core.log_writer import LogWriter
+from app.core.stdout import WAITING_BYTES, Stdout
 from app.services.metrics_service import metrics
 from tests.backend.conftest import until
 
@@ -205,6 +206,22 @@ def test_a_stdout_that_nobody_reads_holds_up_neither_the_program_nor_the_file(tm
         assert all(len(line) == 106 for line in shown[:-1])
         program.stdout.close()
     assert len((tmp_path / "application.log").read_text().splitlines()) == 20_000
+
+
+def test_what_waits_for_a_slow_reader_is_bounded_and_arrives_in_whole_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as reader, os.fdopen(writing, "w") as pipe:
+        monkeypatch.setattr("sys.stdout", pipe)
+        stdout = Stdout()
+        taken = [stdout.write(b"x" * 99_999 + b"\n") for _ in range(30)]
+        assert taken[0]
+        assert not taken[-1]
+        assert sum(taken) * 100_000 < WAITING_BYTES + 200_000  # what the pipe itself holds
+        read = b""
+        while read.count(b"\n") < sum(taken):
+            read += os.read(reader.fileno(), 65_536)
+            stdout.write(b"")
+        assert {len(line) for line in read.splitlines()} == {99_999}
 
 
 def test_folders_of_replicas_that_are_gone_for_a_week_go_too(tmp_path: Path) -> None:

@@ -63,6 +63,7 @@ def test_what_structlog_was_told_to_bind_is_in_the_line(configured: Settings) ->
         logger.info("bound")
     (line,) = lines(configured)
     assert (line["step"], line["request_id"]) == ("two", "ours")
+    assert "field_request_id" not in line
 
 
 async def test_a_context_follows_its_request_into_tasks_and_threads() -> None:
