@@ -19,7 +19,10 @@ JSON = {"Content-Type": "application/json"}
 
 @dataclass(frozen=True)
 class Plant:
-    """One request with one canary. `place` says where it stands, `file` is a form's file: name, content, type."""
+    """One request with one canary: `place` says where it stands.
+
+    `file` is a form's file (name, content, type); `raw` is sent as it stands, for what is no HTTP.
+    """
 
     place: str
     method: str
@@ -28,12 +31,14 @@ class Plant:
     content: bytes | None = None
     file: tuple[str, bytes, str] | None = None
     service: str = "backend"
+    raw: bytes = b""
 
 
 def plants(canary: Canary, session: str, message: str) -> Iterator[Plant]:
     """Every request with this canary; `session` and `message` are ids that exist."""
     yield from _headers(canary)
     yield from _addresses(canary)
+    yield from _rubbish(canary)
     yield from _bodies(canary, session, message)
     yield from _files(canary)
     yield from _provider(canary, session)
@@ -95,6 +100,22 @@ def _addresses(canary: Canary) -> Iterator[Plant]:
     yield Plant("method", re.sub(r"[^\w.+|~-]", "|", _flat(canary.bare)), "/")
     yield Plant("path, a session's id", "POST", f"{API}/chat/sessions/{encoded}/messages", JSON, b'{"content": "?"}')
     yield Plant("path, of alert-inbox", "GET", f"/runbooks/{encoded}?q={half}", service="alert-inbox")
+
+
+def _rubbish(canary: Canary) -> Iterator[Plant]:
+    """What the server refuses before the application sees it."""
+    bare, text = _flat(canary.bare).encode(), _flat(canary.text).encode()
+    for place, raw in {
+        "a path with spaces": b"GET /%b %b HTTP/1.1\r\n\r\n" % (bare, text),
+        "no method": b"%b\r\n\r\n" % text,
+        "a header without a colon": b"GET / HTTP/1.1\r\nHost: x\r\n%b\r\n\r\n" % bare,
+        "a header with a NUL": b"GET / HTTP/1.1\r\nHost: x\r\nCookie: \x00%b\r\n\r\n" % bare,
+        "a length that is none": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %b\r\n\r\n" % bare,
+        "a chunk that is none": b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n%b\r\n" % bare,
+        "a header that is too long": b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: %b\r\n\r\n" % (text * 5000)[:100_000],
+        "a body that breaks off": b"POST /api/v1/feedback HTTP/1.1\r\nHost: x\r\nContent-Length: 9000\r\n\r\n" + text,
+    }.items():
+        yield Plant(f"no HTTP: {place}", "", "", raw=raw)
 
 
 def _json(place: str, path: str, body: Any, method: str = "POST", service: str = "backend") -> Plant:

@@ -24,8 +24,10 @@ AT_ONCE = 16
 #: Two scrapes more after the last request (seconds).
 SCRAPES = 11.0
 #: Listened to as closely as the backend allows, for a library may write what passes through it.
-LOGGERS = ("root", "portal_app", "app", "uvicorn", "asyncio", "concurrent", "fastapi", "starlette", "python_multipart")
-LOGGERS += ("httpx", "httpcore", "httpcore.http11", "hpack", "aiosqlite", "pymongo", "qdrant_client", "grpc")
+LOGGERS = (
+    "root", "portal_app", "app", "uvicorn", "asyncio", "concurrent", "fastapi", "starlette", "python_multipart",
+    "httpx", "httpcore", "httpcore.http11", "hpack", "aiosqlite", "pymongo", "qdrant_client", "grpc",
+)  # fmt: skip
 _TRACE_ID = re.compile(r'"trace_id": ?"([0-9a-f]{32})"')
 
 
@@ -96,6 +98,9 @@ async def _plant_all(stack: Running, canaries: Sequence[Canary], result: Result)
             headers = {"X-Request-ID": f"plant.{number}.{canary.slug}", **plant.headers}
             given = [(name.encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]
             form = {"file": plant.file} if plant.file else None
+            if plant.raw:
+                async with room:
+                    return await _send_raw(stack.addresses[plant.service], plant)
             async with room:
                 address = stack.addresses[plant.service] + plant.path
                 answer = await client.request(plant.method, address, headers=given, content=plant.content, files=form)
@@ -107,6 +112,22 @@ async def _plant_all(stack: Running, canaries: Sequence[Canary], result: Result)
         await _until_indexed(client, backend)
         answers += [_unasked_of_jobs(await client.get(f"{backend}/api/v1/indexing/jobs", params={"limit": 200}))]
     return "\n".join(answers)
+
+
+async def _send_raw(address: str, plant: Plant) -> str:
+    """Sends what no client would, and gives all that comes back."""
+    host, port = address.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        async with asyncio.timeout(10):
+            writer.write(plant.raw)
+            writer.write_eof()
+            answer = await reader.read()
+    except (OSError, TimeoutError):
+        answer = b""
+    finally:
+        writer.close()
+    return json.dumps({"place": plant.place, "body": answer.decode("utf-8", "replace")})
 
 
 def _unasked(plant: Plant, answer: httpx.Response) -> str:
