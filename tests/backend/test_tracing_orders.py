@@ -11,6 +11,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from app.core import trace_orders
 from app.core.config import Settings
+from app.core.spans import in_job
 from app.core.tracing import close_tracing, configure_tracing
 from tests.backend.conftest import indexed
 
@@ -64,6 +65,14 @@ async def test_a_request_id_is_traced_against_the_callers_word_and_into_its_job(
     client.headers["X-Request-ID"] = "find-me"
     await indexed(client, "a.txt", b"some words")
     assert "chunk document" in names(spans)
+
+
+def test_a_job_that_waited_while_its_id_was_ordered_is_traced(spans: InMemorySpanExporter) -> None:
+    for _ in range(2):
+        with in_job("index document", "find-me", f"{CALLER}-00"):
+            pass
+        trace_orders.orders.add("request_id", "find-me", 60)
+    assert names(spans) == ["index document"]
 
 
 async def test_an_order_ends_by_itself_and_each_step_is_a_line(
