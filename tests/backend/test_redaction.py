@@ -57,7 +57,7 @@ SECRETS = [
 INNOCENT = [
     "0af7651916cd43dd8448eb211c80319c",
     "12345678901234567890123456789012",
-    "41111107-1111-4111-8123-446655440000",  # without its hyphens, and half of it, a card number
+    "41111107-1111-4111-8abc-446655440000",  # without its hyphens, and half of it, a card number
     "order 4111111111111112 and DE89370400440532013001",  # neither's check digits are right
     "2026-11-24T23:00:36.123456Z",
     "2026-11-24 23:00:36+01:00",
