@@ -62,12 +62,12 @@ class AIService:
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Chunk, None]:
         """The answer, piece by piece. Whoever stops reading closes it (`aclosing`): that is no error."""
-        started = time.perf_counter()
         waiting = True
         with (
             apart(*self._span(self.chat_model, "chat")) as span,
             self._measured(self.chat_model, "chat", span) as usages,
         ):
+            started = time.perf_counter()  # after the whole call's clock, or the part could be longer than the whole
             async with aclosing(self._provider.stream(prompt)) as made, aclosing(within(span, made)) as chunks:
                 async for chunk in chunks:
                     if waiting and chunk.text:
