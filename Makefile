@@ -54,7 +54,7 @@ dashboards: $(VENV)/run ## writes grafana/dashboards/*.json from monitoring/dash
 fuzz: $(VENV)/dev ## malformed requests and uploads: COUNT=100000
 	@$(RUN) -m scripts.fuzz
 
-bench: $(VENV)/dev ## what it costs, beside what others cost: PARTS="cost metrics server stack", all by default
+bench: $(VENV)/dev ## what it costs, beside what others cost: PARTS="cost metrics server shipping stack", all by default
 	@$(RUN) -m scripts.bench $(PARTS)
 
 canaries: $(VENV)/run ## plants made-up secrets in every input, and looks for them in every store

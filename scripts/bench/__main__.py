@@ -1,4 +1,4 @@
-"""`make bench`, or `python -m scripts.bench [cost|metrics|server|stack] …`: all of them by default."""
+"""`make bench`, or `python -m scripts.bench [cost|metrics|server|shipping|stack] …`: all of them by default."""
 
 import argparse
 import sys
@@ -37,10 +37,17 @@ def _metrics(console: Console, results: Path) -> bool:
     return scrape.main(console, results)
 
 
+def _shipping(console: Console, results: Path) -> bool:
+    from scripts.bench import shipping
+
+    return shipping.main(console, results)
+
+
 PARTS: dict[str, Callable[[Console, Path], bool]] = {
     "cost": _cost,
     "metrics": _metrics,
     "server": _server,
+    "shipping": _shipping,
     "stack": _stack,
 }
 

@@ -45,10 +45,12 @@ def running(place: Path, *names: str, settings: Mapping[str, str] | None = None)
 def until(condition: Callable[[], Any], what: str, seconds: float = 20) -> Any:
     """Waits until a condition returns something true, and returns that."""
     deadline = time.monotonic() + seconds
-    while not (value := condition()):
+    while True:
+        with contextlib.suppress(httpx.TransportError):  # it is starting
+            if value := condition():
+                return value
         assert time.monotonic() < deadline, f"did not happen within {seconds:g} s: {what}"
         time.sleep(0.1)
-    return value
 
 
 @dataclass

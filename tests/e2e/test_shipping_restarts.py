@@ -41,18 +41,30 @@ def test_a_file_that_is_rotated_under_load_loses_no_line(tmp_path: Path) -> None
     assert_each_once(written, there, count)
 
 
-@pytest.mark.parametrize("how", ["stop", "kill"])
-@pytest.mark.parametrize("name", ["promtail", "loki"])
-def test_a_part_that_ends_while_lines_are_written_takes_none_with_it(tmp_path: Path, name: str, how: str) -> None:
+@pytest.mark.parametrize(
+    ("how", "names"),
+    [
+        ("stop", ["promtail"]),
+        ("kill", ["promtail"]),
+        ("stop", ["loki"]),
+        ("kill", ["loki"]),
+        ("stop", ["promtail", "loki"]),  # in the order in which compose stops them
+    ],
+)
+def test_a_part_that_ends_while_lines_are_written_takes_none_with_it(
+    tmp_path: Path, how: str, names: list[str]
+) -> None:
     with running(tmp_path, "loki", "promtail") as services:
         services.start("loki")
         services.launch("promtail")
         writing = Writing(services.folders.logs, RATE, SECONDS)
         for _ in range(2):
             time.sleep(2.5)
-            getattr(services, how)(name)
+            for name in names:
+                getattr(services, how)(name)
             time.sleep(1)  # lines that nobody takes meanwhile
-            services.launch(name)
+            for name in names:
+                services.launch(name)
         assert writing.runs, "it ended while lines were written"
         written, there, count = arrived(services, writing)
     assert_each_once(written, there, count)
