@@ -1,7 +1,7 @@
 """The numbers at which a panel changes its colour.
 
-Where an alert watches the same thing, the number is read from its rule in prometheus/rules/: a panel that is red without
-an alert, or the other way round, teaches people to trust neither.
+Where an alert watches the same thing, the number is read from its rule in prometheus/rules/: a panel that is red
+without an alert, or the other way round, teaches people to trust neither.
 """
 
 from dataclasses import dataclass
