@@ -24,7 +24,7 @@ from scripts.bench.subject import Place
 from scripts.bench.variants import ALL_TRACED, BARE, METRICS_AND_LINE, ONE_IN_TEN, USUAL, USUAL_LEAN, VARIANTS, Variant
 from scripts.bench.worker import Round, run
 
-ROUNDS, REQUESTS = 9, 3000
+ROUNDS, REQUESTS = 15, 3000
 #: Seconds until a worker has answered; a round takes well under two.
 PATIENCE = 120
 

@@ -7,11 +7,12 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
+from scripts.bench import Skipped
 from scripts.bench.containers import Containers
 from scripts.bench.processes import Processes
 from scripts.bench.results import Target, show_targets, write
 from scripts.bench.usage import Restart, Stack, idle
-from scripts.up import engine_problem
+from scripts.up import EngineRefused, engine_problem
 
 SETTLE_SECONDS = IDLE_SECONDS = 60.0
 RESTARTS = 3
@@ -23,7 +24,10 @@ OWN_LAYERS_MB = 125.0
 
 def main(console: Console, results: Path, settle: float = SETTLE_SECONDS, seconds: float = IDLE_SECONDS) -> bool:
     """In containers where an engine answers, else as processes; writes stack.json. True when every target is met."""
-    reason = engine_problem()
+    try:
+        reason = engine_problem()
+    except EngineRefused as refused:
+        raise Skipped(str(refused)) from None
     if reason is not None:
         console.print(f"local processes instead of containers: {reason}")
     stack: Stack = Containers() if reason is None else Processes()

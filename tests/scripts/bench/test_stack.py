@@ -12,7 +12,7 @@ from scripts.bench.containers import Containers, moment, read_stats, run
 from scripts.bench.processes import Processes
 from scripts.bench.stack import main, report
 from scripts.bench.usage import Restart, StackFailed, Usage, environment, shares, until_ready
-from scripts.up import engine_problem
+from scripts.up import EngineRefused, engine_problem
 from tests.scripts.local.helpers import WEB_PROGRAM, program
 
 COMPOSE = """
@@ -115,6 +115,15 @@ def test_an_engine_that_is_elsewhere_is_not_measured(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("DOCKER_HOST", "tcp://192.0.2.1:2375")
     with pytest.raises(Skipped, match=r"tcp://192\.0\.2\.1"):
         Containers()
+
+
+def test_an_engine_that_refuses_this_user_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def refuse() -> None:
+        raise EngineRefused("join its group")
+
+    monkeypatch.setattr("scripts.bench.stack.engine_problem", refuse)
+    with pytest.raises(Skipped, match="join its group"):
+        main(Console(), tmp_path)
 
 
 def test_images_that_are_not_here_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
