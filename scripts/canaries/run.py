@@ -21,6 +21,8 @@ from scripts.canaries.stores import Reader, StoreError, files, until
 STORES = ("loki", "promtail", "tempo", "prometheus")
 #: Requests under way at once.
 AT_ONCE = 16
+#: Share of the requests that may end without an answer.
+MOST_CUT_OFF = 0.05
 #: Two scrapes more after the last request (seconds).
 SCRAPES = 11.0
 #: Listened to as closely as the backend allows, for a library may write what passes through it.
@@ -37,6 +39,8 @@ class Result:
 
     canaries: list[Canary]
     planted: int = 0
+    #: Requests without an answer: a connection that the server closed.
+    cut_off: int = 0
     sizes: dict[str, int] = field(default_factory=dict)
     found: dict[str, list[Found]] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
@@ -103,12 +107,20 @@ async def _plant_all(stack: Running, canaries: Sequence[Canary], result: Result)
                     return await _send_raw(stack.addresses[plant.service], plant)
             async with room:
                 address = stack.addresses[plant.service] + plant.path
-                answer = await client.request(plant.method, address, headers=given, content=plant.content, files=form)
+                try:
+                    answer = await client.request(
+                        plant.method, address, headers=given, content=plant.content, files=form
+                    )
+                except httpx.TransportError:  # refused before all of it was sent
+                    result.cut_off += 1
+                    return ""
             return _unasked(plant, answer)
 
         work = [(canary, plant) for canary in canaries for plant in plants(canary, session, message)]
         result.planted = len(work)
         answers = await asyncio.gather(*(send(number, *one) for number, one in enumerate(work)))
+        if result.cut_off > MOST_CUT_OFF * len(work):
+            raise StoreError(f"{result.cut_off} of {len(work)} requests got no answer: the services do not serve")
         await _until_indexed(client, backend)
         answers += [_unasked_of_jobs(await client.get(f"{backend}/api/v1/indexing/jobs", params={"limit": 200}))]
     return "\n".join(answers)
