@@ -43,6 +43,8 @@ check: $(VENV)/dev ## formatting, types, configuration and dashboards, without s
 	$(VENV)/bin/yamllint --strict .
 	$(VENV)/bin/shellcheck .ci/run
 	$(RUN) -m monitoring.dashboards --check
+	$(RUN) -m monitoring.slo --check
+	$(RUN) -m monitoring.escalation --check
 	$(RUN) -m pytest -q tests/config
 
 format: $(VENV)/dev ## formats the Python code

@@ -163,6 +163,8 @@ def test_grafana_reckons_with_the_interval_at_which_prometheus_scrapes() -> None
 
 def test_every_dollar_sign_for_grafana_to_keep_is_doubled() -> None:
     for file in catalogue.PROVISIONING.rglob("*.yml"):
+        if file.parent.name == "alerting":
+            continue  # Grafana takes a rule's annotations and queries as they are
         for line in file.read_text(encoding="utf-8").splitlines():
             assert not re.search(r"(?<!\$)\$(?!\$)", line.split("#")[0]), f"{file.name}: {line}"
 
