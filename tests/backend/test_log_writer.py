@@ -93,6 +93,23 @@ def test_a_queue_that_fills_refuses_debug_and_info_lines_first() -> None:
     writer.close()
 
 
+def test_a_disk_that_takes_its_time_holds_up_nobody_who_writes_a_line(tmp_path: Path) -> None:
+    class SlowDisk(LogFiles):
+        def write(self, data: bytes) -> None:
+            time.sleep(0.3)
+            super().write(data)
+
+    writer = LogWriter(SlowDisk(tmp_path, "application.log", 1_000_000, 3), 10_000, compose)
+    slowest, lasts = 0.0, time.monotonic() + 0.5
+    while time.monotonic() < lasts:
+        begun = time.monotonic()
+        writer.put("info", b"line\n")
+        slowest = max(slowest, time.monotonic() - begun)
+        time.sleep(0.001)
+    writer.close()
+    assert slowest < 0.2
+
+
 def test_what_was_dropped_is_said_in_one_line_once_there_is_room(tmp_path: Path) -> None:
     writer = HeldWriter(LogFiles(tmp_path, "application.log", 10_000, 3), 10, compose)
     for _ in range(20):
