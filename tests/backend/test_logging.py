@@ -137,6 +137,12 @@ def test_a_validation_errors_input_is_not_repeated(configured: Settings) -> None
     assert "prompt" not in json.dumps(line)
 
 
+def test_a_setting_that_is_wrong_is_named_without_what_was_given() -> None:
+    with pytest.raises(ValueError, match="log_files") as caught:
+        Settings(log_files="hunter2")  # type: ignore[arg-type]
+    assert "hunter2" not in str(caught.value)
+
+
 def test_libraries_lines_and_warnings_come_the_same_way(configured: Settings) -> None:
     logging.getLogger("some.library").warning("a %s", "message")
     logging.getLogger("some.library").log(25, "a level of its own")

@@ -13,7 +13,8 @@ LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 class Settings(BaseSettings):
     """The service's settings; each field is the environment variable of the same name in capitals."""
 
-    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True)
+    # What was given stays out of an error about it: it may be a secret that was put into the wrong variable.
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True)
 
     # The service
     service_name: str = "backend"
