@@ -15,6 +15,8 @@ from urllib.parse import unquote
 
 #: Deeper values are not walked but taken out: nothing that is logged on purpose is nested like that.
 MAX_DEPTH = 24
+#: Longer texts hardly come again (characters).
+REPEATING_CHARS = 120
 #: Countries' IBAN lengths (SWIFT's IBAN registry, release 97). Without them one hex id in a thousand would be an IBAN.
 _IBAN_LENGTHS = {
     country: int(length)
@@ -119,9 +121,15 @@ def redact(value: Any) -> Any:
     return _walk(value, 0) if _Switch.on else value
 
 
+@lru_cache(4096)
+def _repeating_text(text: str) -> str:
+    """Names, file names and the like, which come again with each line of their kind."""
+    return redact_text(text)
+
+
 def _walk(value: Any, depth: int) -> Any:
     if isinstance(value, str):
-        return redact_text(value) if len(value) > 5 else value
+        return redact_text(value) if len(value) > REPEATING_CHARS else _repeating_text(value)
     if isinstance(value, int) and not isinstance(value, bool):
         # Counts of bytes and nanoseconds have 13 and 14 digits too, cards of that length are hardly in use any more.
         return "[redacted:card]" if value >= 10**14 and _is_card(str(value)) else value
@@ -131,7 +139,7 @@ def _walk(value: Any, depth: int) -> Any:
         return "[redacted:too deep]"
     if isinstance(value, Mapping):
         return {
-            redact_text(key) if isinstance(key, str) else key: _hide(item, depth)
+            _repeating_text(key) if isinstance(key, str) else key: _hide(item, depth)
             if isinstance(key, str) and is_secret_key(key) and not (_counts_tokens(key) and _is_number(item))
             else _walk(item, depth + 1)
             for key, item in value.items()
