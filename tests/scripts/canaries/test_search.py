@@ -67,6 +67,13 @@ def test_it_is_found_in_every_disguise(kind: str, disguise: str) -> None:
     assert {found.kind for found in search(text, [canary])} == {kind}
 
 
+def test_base64_for_urls_is_found_whatever_letters_it_has() -> None:
+    canary = Canary("letters", "~~~???>>>~~~???", "", "")
+    encoded = base64.urlsafe_b64encode(canary.bare.encode()).decode()
+    assert {"-", "_"} & set(encoded)
+    assert list(search(encoded, [canary]))
+
+
 @pytest.mark.parametrize("kind", [canary.kind for canary in hatch() if canary.digits])
 def test_a_number_is_found_in_groups(kind: str) -> None:
     canary = hatched(kind)

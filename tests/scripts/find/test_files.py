@@ -6,7 +6,7 @@ from pathlib import Path
 
 from scripts.find.search import Story, search
 from scripts.find.sources.files import LogFiles, TraceFiles
-from tests.scripts.find.conftest import NOON, line
+from tests.scripts.find.conftest import JOB_TRACE, NOON, REQUEST, TRACE, encoded, line, span, tempo_answer
 
 
 def story(folder: Path, identity: str) -> Story:
@@ -77,7 +77,21 @@ def test_rotated_files_and_the_folders_of_replicas_are_read_once_each(tmp_path: 
 def test_only_the_whole_id_counts(tmp_path: Path) -> None:
     lines = [line("mine", request_id="req-1"), line("not mine", request_id="req-10"), line("req-1", request_id="x")]
     (tmp_path / "application.1.log").write_text("".join(json.dumps(one) + "\n" for one in lines))
-    assert [one.event for one in story(tmp_path, "req-1").lines] == ["mine"]
+    assert [one.event for one in LogFiles(tmp_path).lines({"req-1"}, 0.0)] == ["mine"]
+
+
+def test_links_are_followed_from_the_request_to_what_it_left_behind(tmp_path: Path) -> None:
+    root = span("POST", 0.0, 0.1, kind=2, attributes={"request.id": REQUEST})
+    job = span("job", 1.0, 2.0, trace=JOB_TRACE, identity=2, links=[{"traceId": TRACE, "spanId": f"{1:016x}"}])
+    inside = span("inside", 1.5, 1.6, trace=JOB_TRACE, identity=3, parent=2)
+    other = span("another's", 0.0, 0.1, trace="f" * 32, identity=4)
+    exports = [tempo_answer(root, other)["trace"], tempo_answer(job)["trace"], tempo_answer(inside)["trace"]]
+    text = "".join(json.dumps(export) + "\n" for export in exports)
+    for identity in (TRACE, JOB_TRACE):  # a file has them in hexadecimal
+        text = text.replace(encoded(identity), identity)
+    (tmp_path / "traces.1.jsonl").write_text(text)
+    found = TraceFiles(tmp_path).spans({REQUEST}, set(), 0.0)
+    assert [one.name for one in found] == ["POST", "job", "inside"]
 
 
 def test_since_leaves_older_lines_out(tmp_path: Path) -> None:

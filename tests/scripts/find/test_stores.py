@@ -114,6 +114,12 @@ def test_another_request_of_the_same_trace_is_left_out_of_a_request_s_lines(loki
     assert [one.request_id for one in story(REQUEST, loki, tempo).lines] == ["", REQUEST]
 
 
+def test_a_job_s_link_leads_back_to_its_request(tempo: Store) -> None:
+    tempo.answers["/api/search"] = {"traces": []}
+    found = Tempo(tempo.address).spans(set(), {JOB_TRACE}, 0.0)
+    assert [one.name for one in found] == ["POST /api/v1/documents", "insert jobs", "index document"]
+
+
 def test_a_failed_span_says_what_failed(loki: Store, tempo: Store) -> None:
     errors = {one.name: one.error for one in story(REQUEST, loki, tempo).spans}
     assert errors == {"POST /api/v1/documents": "", "insert jobs": "StoreUnavailable: locked", "index document": ""}
