@@ -18,7 +18,7 @@ from tests.backend.conftest import until
 def program(tmp_path: Path) -> Iterator[BackendProcess]:
     program = BackendProcess(tmp_path, FAULTS_ENABLED="true", INDEXING_LEASE_SECONDS="1")
     yield program
-    program.stop(signal.SIGKILL)
+    program.stop()
 
 
 def upload(address: str, name: str, text: str) -> httpx.Response:

@@ -1,22 +1,32 @@
 """The command that sends malformed requests and broken uploads: a short run of it, and what it takes for wrong."""
 
-import io
+import os
 import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import httpx
-from rich.console import Console
+import pytest
 
-from scripts.fuzz.run import SLACK_BYTES, fuzz, verdict
+import scripts.fuzz.__main__ as command
+from scripts.fuzz.run import SLACK_BYTES, verdict
 from scripts.fuzz.senders import Outcome
 
 MB = 1_000_000
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def test_400_requests_end_in_no_5xx_no_new_label_value_and_no_growth() -> None:
-    said = io.StringIO()
-    wrong = fuzz(400, seed=3, console=Console(file=said, width=200))
-    assert wrong == []
-    text = said.getvalue()
+    run = subprocess.run(
+        [sys.executable, "-m", "scripts.fuzz", "--count", "400", "--seed", "3"],
+        cwd=REPOSITORY, env={**os.environ, "COLUMNS": "200"}, capture_output=True, text=True, timeout=110, check=False,
+    )  # fmt: skip
+    text = run.stdout
+    assert run.returncode == 0, text + run.stderr
+    assert text.endswith("nothing was wrong\n")
     answers = re.search(r"(\d+) answers: (.*)", text)
     assert answers, text
     assert int(answers[1]) >= 400
@@ -26,6 +36,33 @@ def test_400_requests_end_in_no_5xx_no_new_label_value_and_no_growth() -> None:
     assert re.search(r"memory after each quarter: \d+, \d+, \d+, \d+ MB", text)
     # Four lines of progress.
     assert len(re.findall(r"answers, \d+/s, memory \d+ MB, failures 0", text)) == 4
+
+
+def test_whatever_was_wrong_is_told_and_fails_the_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["fuzz", "--count", "7"])
+    monkeypatch.setattr(command, "fuzz", lambda count, seed, console: [f"500 for one of {count}"])
+    assert command.main() == 1
+    said = capsys.readouterr().out
+    assert "wrong 500 for one of 7" in said
+    assert "the backend's lines under a request id tell more" in said
+
+
+def test_an_interrupted_run_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted(*_: object) -> list[str]:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(5)
+        return []
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(sys, "argv", ["fuzz"])
+    monkeypatch.setattr(command, "fuzz", interrupted)
+    try:
+        assert command.main() == 130
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert "ended before it was done" in capsys.readouterr().out
 
 
 def answer(status: int, **headers: str) -> httpx.Response:

@@ -1,8 +1,10 @@
 """`up`, the whole way, under a real supervisord."""
 
+import fcntl
 import os
 import signal
 import subprocess
+import threading
 from pathlib import Path
 
 import psutil
@@ -128,3 +130,33 @@ def test_an_error_in_the_compose_file_is_one_line(project: Project, capsys: pyte
     (project.folder / "docker-compose.yml").write_text("services: [")
     assert project("up") == 1
     assert "docker-compose.yml is not valid YAML" in capsys.readouterr().out
+
+
+def test_up_starts_again_what_was_stopped_by_hand(project: Project) -> None:
+    project("up")
+    before = project.pids()
+    project.supervisor._call("stopProcess", "web")
+    assert project("status") == 1
+    assert project("up") == 0
+    assert project.answer()
+    assert project.pids()["idle"] == before["idle"]
+
+
+def test_two_commands_at_once_wait_for_each_other(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    said = ""
+
+    def waits() -> bool:
+        nonlocal said
+        said += capsys.readouterr().out
+        return "Waiting for another command of this stack to end" in said
+
+    (project.folder / ".run").mkdir()
+    codes: list[int] = []
+    second = threading.Thread(target=lambda: codes.append(project("down")))
+    with (project.folder / ".run" / "lock").open("w") as first:
+        fcntl.flock(first, fcntl.LOCK_EX)
+        second.start()
+        assert eventually(waits)
+        assert codes == []
+    second.join(timeout=10)
+    assert codes == [0]
