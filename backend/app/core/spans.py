@@ -1,8 +1,6 @@
 """Spans inside a request or a job, where that is traced; where it is not, each costs one look at the context."""
 
 import random
-import re
-import traceback
 from collections.abc import AsyncGenerator, Mapping
 from contextvars import Token
 from types import TracebackType
@@ -19,23 +17,18 @@ from opentelemetry.trace import (
     SpanKind,
     StatusCode,
     TraceFlags,
-    Tracer,
     get_current_span,
     set_span_in_context,
 )
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.types import AttributeValue
 
-from app.core.redaction import redact_text
+from app.core.light_span import Tracer, is_own, message_of
 from app.core.span_export import SpanQueue
 from app.core.trace_orders import orders
 
 T = TypeVar("T")
 
-#: Of an exception's message in a span (characters).
-MESSAGE_CHARS = 300
-#: Of an exception's stack in a span: the innermost ones.
-FRAMES = 15
 NOWHERE = Context()  # no parent, and no baggage
 
 #: What `in_span` takes: a name from a bounded set, a kind, and attributes.
@@ -43,7 +36,6 @@ SpanOrder = tuple[str, SpanKind, Mapping[str, AttributeValue]]
 
 w3c = TraceContextTextMapPropagator()
 _ids = RandomIdGenerator()
-_QUOTED = re.compile(r"""'[^']*'|"[^"]*"|`[^`]*`""")
 
 
 class _Tracing:
@@ -83,8 +75,9 @@ class in_span:  # noqa: N801 - used as a statement, like the functions of contex
         self._token: Token[Context] | None = None
 
     def __enter__(self) -> Span:
-        if active.tracer is not None and get_current_span().is_recording():
-            self._span = active.tracer.start_span(self._name, None, self._kind, self._attributes)
+        parent = get_current_span()
+        if active.tracer is not None and parent.is_recording():
+            self._span = active.tracer.start(self._name, self._kind, parent.get_span_context(), self._attributes)
             if self._current:
                 self._token = attach(set_span_in_context(self._span))
         return self._span
@@ -140,7 +133,7 @@ class in_job(in_span):  # noqa: N801
         sampled = cause.trace_flags.sampled if cause.is_valid else chosen()
         if sampled or orders.include(self._request_id, ""):
             links = [Link(cause)] if cause.is_valid else []
-            self._span = active.tracer.start_span(self._name, NOWHERE, self._kind, self._attributes, links)
+            self._span = active.tracer.start(self._name, self._kind, None, self._attributes, links)
         else:
             self._span = NonRecordingSpan(unsampled(None))
         self._token = attach(set_span_in_context(self._span, NOWHERE))
@@ -148,26 +141,10 @@ class in_job(in_span):  # noqa: N801
 
 
 def fail(span: Span, error: Exception) -> None:
-    """Marks a span as failed, with the exception as an event: its type, its message redacted, no local variables."""
+    """Marks a span as failed, with the exception as an event."""
     if not span.is_recording():
         return
-    kind = type(error)
-    own = kind.__module__.startswith("app.")
-    message = _message(error, own)
-    event = {"exception.type": f"{kind.__module__}.{kind.__qualname__}", "exception.message": message}
-    if not own:
-        event["exception.stacktrace"] = "".join(traceback.format_tb(error.__traceback__, -FRAMES))
-    span.add_event("exception", event)
-    reason = getattr(error, "reason", None) if own else None
-    span.set_attribute("error.type", reason if isinstance(reason, str) else kind.__name__)
-    span.set_status(StatusCode.ERROR, message)
-
-
-def _message(error: Exception, own: bool) -> str:
-    """An exception's message without what it may hold of a request or a document.
-
-    Our own hold none, unless their class says so. Others quote what they choke on, which may be a user's text.
-    """
-    if getattr(error, "quotes_content", False):
-        return ""
-    return redact_text(str(error) if own else _QUOTED.sub("'…'", str(error)))[:MESSAGE_CHARS]
+    span.record_exception(error)
+    reason = getattr(error, "reason", None) if is_own(error) else None
+    span.set_attribute("error.type", reason if isinstance(reason, str) else type(error).__name__)
+    span.set_status(StatusCode.ERROR, message_of(error))

@@ -1,7 +1,7 @@
 """Traces: a server span a request, spans for what it asks of others, and which requests are traced at all.
 
-OpenTelemetry's SDK makes the spans. Whether a request is traced is decided here before anything is built, so that one
-that is not costs next to nothing: it has a trace id for its lines and for its outgoing calls, and no span.
+Whether a request is traced is decided here before anything is built, so that one that is not costs next to nothing: it
+has a trace id for its lines and for its outgoing calls, and no span.
 """
 
 import socket
@@ -10,8 +10,8 @@ from contextvars import Token
 
 from opentelemetry.context import Context, attach, detach
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.sampling import ALWAYS_ON
+from opentelemetry.sdk.trace import SpanProcessor
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import (
     NonRecordingSpan,
     Span,
@@ -26,6 +26,7 @@ from starlette.types import Scope
 
 from app import __version__
 from app.core.config import Settings
+from app.core.light_span import Tracer
 from app.core.log_writer import LogFiles
 from app.core.routing import UNMATCHED
 from app.core.span_export import Destination, SpanFiles, SpanQueue, Tempo
@@ -51,10 +52,7 @@ def configure_tracing(settings: Settings, processor: SpanProcessor | None = None
             "deployment.environment.name": settings.environment,
         }
     )
-    # The sampler lets everything pass: it is only asked for what was decided to be traced.
-    provider = TracerProvider(sampler=ALWAYS_ON, resource=resource, shutdown_on_exit=False)
-    provider.add_span_processor(processor)
-    active.tracer = provider.get_tracer("specola", __version__)
+    active.tracer = Tracer(resource, InstrumentationScope("specola", __version__), processor)
     active.ratio = settings.otel_traces_sampler_arg
 
 
@@ -83,8 +81,7 @@ def start_request(scope: Scope, headers: Mapping[bytes, bytes], request_id: str)
     parent = _caller(scope) if b"traceparent" in headers else None
     sampled = chosen() if parent is None else parent.trace_flags.sampled
     if sampled or orders.include(request_id, scope["path"]):
-        context = NOWHERE if parent is None else set_span_in_context(NonRecordingSpan(parent), NOWHERE)
-        span: Span = tracer.start_span("HTTP", context, SpanKind.SERVER)
+        span: Span = tracer.start("HTTP", SpanKind.SERVER, parent)
     else:
         span = NonRecordingSpan(unsampled(parent))
     return span, attach(set_span_in_context(span, NOWHERE))

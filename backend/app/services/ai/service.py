@@ -76,7 +76,7 @@ class AIService:
                     if chunk.usage:
                         usages.append(chunk.usage)
                     if chunk.finish_reason:
-                        span.set_attribute("gen_ai.response.finish_reasons", [chunk.finish_reason])
+                        span.set_attribute("gen_ai.response.finish_reasons", (chunk.finish_reason,))
                     yield chunk
 
     async def check(self) -> None:
