@@ -27,7 +27,7 @@ from monitoring.rules import COMPARISON
 PROJECT: Final = Path(__file__).resolve().parents[1]
 FOLDER: Final = PROJECT / "prometheus"
 
-_MATCHER: Final = re.compile(r"(?P<label>\w+)\s*(?:=~|!~|!=|=)\s*\"[^\"]*\"(?:,\s*)?")
+_MATCHER: Final = re.compile(r"(?P<matcher>(?P<label>\w+)(?P<operator>=~|!~|!=|=)\"[^\"]*\")")
 _GROUPING: Final = re.compile(r"\b(?:by|without|on|ignoring|group_left)\s*\((?P<labels>[^)]+)\)")
 
 #: A test that got something else, or a rule that could not be evaluated; else promtool did not come as far as that.
@@ -71,10 +71,13 @@ def _mistakes(rule: Any) -> Iterator[tuple[str, str, Any]]:
         if "for" in rule:
             yield "for", f"no for: {rule['for']}", {key: value for key, value in rule.items() if key != "for"}
     for found in _MATCHER.finditer(expr):
-        renamed = _replace(expr, found, "label", found["label"] + "_renamed")
-        yield "label", f"{found['label']} renamed at {found.start()}", rule | {"expr": renamed}
-        left_out = expr[: found.start()] + expr[found.end() :]
-        yield "matcher", f"without {found[0]} at {found.start()}", rule | {"expr": left_out}
+        if not found["operator"].startswith("!"):
+            renamed = _replace(expr, found, "label", found["label"] + "_renamed")
+            yield "label", f"{found['label']} renamed at {found.start()}", rule | {"expr": renamed}
+    # Everywhere at once: where two series are joined, the matcher of one does for both. To rename the label of a
+    # negated matcher is to leave it out.
+    for matcher in sorted({found["matcher"] for found in _MATCHER.finditer(expr)}):
+        yield "matcher", f"without {matcher}", rule | {"expr": re.sub(re.escape(matcher) + r"(, )?", "", expr)}
     for grouping in _GROUPING.finditer(expr):
         for label in re.finditer(r"\w+", grouping["labels"]):
             start = grouping.start("labels")

@@ -50,10 +50,10 @@ def _unknown(use: Use, parts: dict[str, Exposition], records: Exposition, expr: 
         if not exposing:
             yield f"{use.metric} is exposed by none of {', '.join(sorted(asked)) or 'the jobs that are named'}"
             return
-        if use.matcher("job") is None and use.metric not in ("up", "ALERTS"):
+        if use.matcher("job") is None and use.metric not in FROM_PROMETHEUS:
             yield f"{use.metric} is not narrowed to a job: others may export it too"
         labels = set().union(*(series.labels for series in exposing))
-    made = set(re.findall(r'label_replace\([^"]*"(\w+)"', expr))
+    made = set(re.findall(r'"(\w+)", "\$1"', expr))
     named = {matcher.name for matcher in use.matchers}
     grouped = {label for step in use.steps for label in (*(step.by or ()), *(step.without or ()))}
     for label in sorted((named | grouped) - labels - made - {"le"}):
