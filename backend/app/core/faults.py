@@ -54,6 +54,11 @@ class FaultBoard:
         """Makes exactly these faults the ones that are on."""
         self._faults = {fault.name: fault for fault in faults if fault.active}
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing has to be looked for. (A fault that ended by the clock is still on the board.)"""
+        return not self._faults
+
     def active(self) -> list[Fault]:
         """The faults that are on now."""
         return [fault for fault in self._faults.values() if fault.active]

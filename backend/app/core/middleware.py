@@ -45,7 +45,7 @@ class ObservabilityMiddleware:
 
     def __init__(self, app: ASGIApp, names: EndpointNames, settings: Settings) -> None:
         self.app, self._names, self._settings = app, names, settings
-        self._in_progress = 0
+        self._in_progress, self._limit = 0, settings.max_concurrent_requests
         metrics.http_requests_in_progress.set_function(lambda: self._in_progress)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,11 +72,11 @@ class ObservabilityMiddleware:
     async def _serve(self, exchange: "_Exchange") -> None:
         scope = exchange.scope
         try:
-            if not scope["path"].startswith(ALWAYS_SERVED):
-                if self._in_progress > self._settings.max_concurrent_requests:
-                    detail = f"More than {self._settings.max_concurrent_requests} requests at once; try again."
-                    await problem(503, detail, headers={"Retry-After": "1"})(scope, exchange.receive, exchange.send)
-                    return
+            if self._in_progress > self._limit and not scope["path"].startswith(ALWAYS_SERVED):
+                detail = f"More than {self._limit} requests at once; try again."
+                await problem(503, detail, headers={"Retry-After": "1"})(scope, exchange.receive, exchange.send)
+                return
+            if not board.empty and not scope["path"].startswith(ALWAYS_SERVED):
                 await board.delay("http_latency")
                 board.fail("http_errors")
             await self.app(scope, exchange.receive, exchange.send)
@@ -113,6 +113,11 @@ class ObservabilityMiddleware:
 
 class _Exchange:
     """What one request turned out to be."""
+
+    __slots__ = (
+        "_body_read", "_id_header", "_receive", "_send", "client_gone", "complete", "error", "response_start", "scope",
+        "sent_bytes", "start", "status",
+    )  # fmt: skip
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, request_id: str, without_body: bool) -> None:
         self.scope, self._receive, self._send = scope, receive, send
