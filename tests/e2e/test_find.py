@@ -7,9 +7,11 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from playwright.sync_api import expect
 
 from scripts.canaries.stack import Running, running
 from scripts.find.__main__ import main
+from tests.e2e.browser import CHROMIUM, WITHOUT_CHROMIUM, running_browser
 from tests.e2e.stack import until
 
 pytestmark = pytest.mark.timeout(240)
@@ -21,9 +23,10 @@ UPLOAD, BROKEN = f"upload-{time.time_ns()}", f"broken-{time.time_ns()}"
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """After an upload with its job, and a request that a fault struck."""
     folder = tmp_path_factory.mktemp("find")
-    with running(folder, STORES, {"AI_PROVIDER": "local", "FAULTS_ENABLED": "true"}) as stack:
-        if stack.missing:
-            pytest.skip("; ".join(stack.missing.values()))
+    settings = {"AI_PROVIDER": "local", "FAULTS_ENABLED": "true"}
+    with running(folder, (*STORES, "grafana"), settings) as stack:
+        if missing := [why for name, why in stack.missing.items() if name in STORES]:
+            pytest.skip("; ".join(missing))
         with httpx.Client(base_url=stack.addresses["backend"], timeout=30, trust_env=False) as client:
             job = client.post(
                 "/api/v1/documents",
@@ -45,7 +48,8 @@ def ask(stack: Running, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     """Runs the command on this stack: its exit status, and what it printed."""
     for name in STORES:
         monkeypatch.setenv(f"PORT_{name.upper()}", str(urlsplit(stack.addresses[name]).port))
-    monkeypatch.setenv("PORT_GRAFANA", "1")
+    grafana = stack.addresses.get("grafana", "http://127.0.0.1:1")
+    monkeypatch.setenv("PORT_GRAFANA", str(urlsplit(grafana).port))
     monkeypatch.setenv("LOG_DIR", "/nowhere")
 
     def asked(**variables: str) -> tuple[int, str]:
@@ -100,6 +104,20 @@ def test_a_failure_is_in_the_list_and_its_story_names_the_failed_span(ask: Ask) 
 
     until(marked, "the failed span is marked with what failed")
     assert "database_down" in ask(ID=BROKEN)[1]
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason=WITHOUT_CHROMIUM)
+def test_its_links_show_the_same_lines_and_spans_in_grafana(ask: Ask, stack: Running) -> None:
+    if "grafana" in stack.missing:
+        pytest.skip(stack.missing["grafana"])
+    links = re.findall(r"http\S+/explore\S+", whole_story(ask, UPLOAD))
+    shown = ("indexing finished", "insert jobs", "chunk document")
+    assert len(links) == len(shown)
+    with running_browser() as browser:
+        page = browser.new_page(viewport={"width": 1400, "height": 1100})
+        for link, text in zip(links, shown, strict=True):
+            page.goto(link)
+            expect(page.get_by_text(text).first).to_be_visible(timeout=30_000)
 
 
 def test_an_id_that_nobody_knows_is_told_with_the_reach_of_the_data(ask: Ask, stack: Running) -> None:
