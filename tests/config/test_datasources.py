@@ -106,7 +106,6 @@ def test_tempos_metrics_have_no_other_labels_than_those_that_are_known_in_advanc
     assert spans["enable_instance_label"] is False
     limits = config["overrides"]["defaults"]["metrics_generator"]
     assert 0 < limits["max_active_series"] <= 50_000
-    assert 0 < limits["max_cardinality_per_label"] <= 500
 
 
 def test_traces_are_searched_by_service_and_by_request() -> None:
