@@ -7,8 +7,9 @@ needs the same number of events, in less time.
 import re
 
 _MILLISECONDS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-#: A duration as Prometheus writes it: a word of its own, be it a value or a window in brackets. `rate5m` is a name.
-_DURATION = re.compile(r"(?<![\w.:/-])(\d+)(ms|s|m|h|d)(?![\w%])")
+#: A duration as Prometheus writes it: a word of its own, be it a value or a window in brackets. `rate5m` is a name, and
+#: the `window` of a burn rate a label, which matchers in other files ask for in quotes.
+_DURATION = re.compile(r"(?<![\w.:/\"-])(?<!window: )(\d+)(ms|s|m|h|d)(?![\w%])")
 
 
 def shortened(text: str, factor: float) -> str:

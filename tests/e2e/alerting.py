@@ -145,6 +145,12 @@ def alertmanager_program() -> str:
     return look("prometheus-alertmanager") or program("alertmanager")
 
 
+def start_folder(program: Path) -> Path | None:
+    """Debian's, unpacked below .tools/ as the local runner does it, finds its templates from where it is started."""
+    home = program.resolve().parents[1]
+    return home if (home / "share/prometheus").is_dir() else None
+
+
 @contextlib.contextmanager
 def alertmanager(folder: Path, config: Path, port: int, **variables: str) -> Iterator[str]:
     """A running Alertmanager with this configuration; the next one in `folder` finds its data. Gives its address."""
@@ -153,9 +159,7 @@ def alertmanager(folder: Path, config: Path, port: int, **variables: str) -> Ite
         alertmanager_program(), f"--config.file={config}", f"--storage.path={folder / 'data'}",
         "--cluster.listen-address=", f"--web.listen-address=127.0.0.1:{port}", f"--web.external-url={address}",
     ]  # fmt: skip
-    # Debian's, unpacked below .tools/ as the local runner does it, finds its templates from where it is started.
-    home = Path(arguments[0]).resolve().parents[1]
-    start = home if (home / "share/prometheus").is_dir() else None
+    start = start_folder(Path(arguments[0]))
     with running(arguments, f"{address}/-/ready", folder / "alertmanager.log", variables, start):
         yield address
 
