@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from monitoring import rules
+from monitoring import absent, rules
+from monitoring.dashboards.promql import parse, uses
 from tests.config.alerting import lint
 from tests.config.alerting.check import check_rules
 from tests.programs import PROJECT, accepted
@@ -91,7 +92,7 @@ def test_an_alert_says_what_is_wrong_how_bad_it_is_and_where_to_look(alert: rule
     assert alert.labels["severity"] in ("critical", "warning", "info", "none", "escalation")
     assert "{{" not in alert.annotations["summary"], "the same for every time it fires, so that it can be recognised"
     assert alert.annotations["runbook_url"] == f"{LINKS['runbook_url']}{alert.name}"
-    if alert.name not in ("Watchdog", "CriticalUnresolved"):
+    if alert.name not in ("Watchdog", "CriticalUnresolved", "MetricsAbsent"):
         assert "$value" in alert.annotations["description"]
 
 
@@ -106,7 +107,7 @@ def test_the_dashboard_of_an_alert_has_the_panel_that_it_names(alert: rules.Rule
 
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
 def test_the_service_of_an_alert_is_one_of_the_stack(alert: rules.Rule) -> None:
-    services = read_yaml("docker-compose.yml")["services"]
+    services = {name for file in PROJECT.glob("docker-compose*.yml") for name in read_yaml(file.name)["services"]}
     if "by (service" in alert.expr and "service" not in alert.labels:
         return  # it keeps the service of what it is about
     assert alert.labels["service"] in (*services, "{{ $labels.job }}", "{{ $labels.service }}")
@@ -146,6 +147,23 @@ def test_every_metric_and_label_of_a_rule_exists(rule: rules.Rule) -> None:
 )
 def test_a_metric_or_label_that_nothing_exposes_is_found(expr: str, line: str) -> None:
     assert lint.unknown(expr, lint.expositions(), lint.of_records(RULES))[0].startswith(line)
+
+
+def test_every_metric_that_a_rule_rests_on_is_missed_when_it_is_gone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert absent.main(["--check"]) == 0
+    old = tmp_path / "absent.yml"
+    old.write_text(absent.RULES.read_text(encoding="utf-8").replace("absent(rag_queries_total", "absent(rag_total"))
+    assert absent.main(["--check", "--rules", str(old)]) == 1
+    said = capsys.readouterr().err
+    assert 'it lacks: rag_queries_total{job="backend"}\n' in said
+    assert 'it has without need: rag_total{job="backend"}\n' in said
+
+
+def test_a_metric_that_begins_to_exist_once_it_counts_something_is_not_missed() -> None:
+    assert "tempo_discarded_spans_total" in {use.metric for rule in RULES for use in uses(parse(rule.expr))}
+    assert "tempo" not in absent.needed(RULES)
 
 
 # What the tests test
