@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help up down clean status reload bad-day traffic find retrieval test check format dashboards fuzz bench canaries lock upgrade-packages
+.PHONY: help up down clean status reload bad-day traffic find retrieval test check format dashboards rules mutants fuzz bench canaries lock upgrade-packages
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,11 +47,18 @@ check: $(VENV)/dev ## formatting, types, configuration and dashboards, without s
 	$(VENV)/bin/shellcheck .ci/run
 	$(RUN) -m monitoring.dashboards --check
 	$(RUN) -m monitoring.slo --check
+	$(RUN) -m monitoring.absent --check
 	$(RUN) -m monitoring.escalation --check
 	$(RUN) -m pytest -q tests/config
 
 format: $(VENV)/dev ## formats the Python code
 	@$(VENV)/bin/ruff format -q . && $(VENV)/bin/ruff check -q --fix .
+
+rules: $(VENV)/dev ## writes prometheus/rules/objectives.yml from monitoring/slo.yml, and absent.yml from all rules
+	@$(RUN) -m monitoring.slo && $(RUN) -m monitoring.absent
+
+mutants: $(VENV)/dev ## mistakes in Prometheus' rules, one by one: does a test notice each? (ARGS="--alert HighErrorRate")
+	@$(RUN) -m scripts.rules_mutation $(ARGS)
 
 dashboards: $(VENV)/run ## writes grafana/dashboards/*.json from monitoring/dashboards/
 	@$(RUN) -m monitoring.dashboards
