@@ -7,7 +7,6 @@ exceptions included.
 import random
 import re
 import time
-from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -24,6 +23,8 @@ from app.services.metrics_service import metrics
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY"))
 #: nginx's number for a client that went away before its answer was complete.
 CLIENT_CLOSED_REQUEST = 499
+#: An answer that began sooner (seconds) was not waited for by somebody who had left.
+SOON_SECONDS = 0.02
 #: Asked so often and so alike that a line and a trace for each would bury the others.
 QUIET_ENDPOINTS = frozenset(("/metrics", "/health", "/health/live", "/health/ready"))
 #: What faults and the shedding of load leave alone: the way to see what happens, and to end it.
@@ -34,8 +35,8 @@ _well_formed = re.compile(rb"[A-Za-z0-9._-]{1,128}").fullmatch
 
 def _request_id(headers: dict[bytes, bytes]) -> str:
     """The caller's id, or a new one. One with the form of a card number or of a key would be stored in every signal."""
-    given = headers.get(b"x-request-id", b"")
-    if _well_formed(given) and redact_text(text := given.decode("ascii")) == text:
+    given = headers.get(b"x-request-id")
+    if given and _well_formed(given) and redact_text(text := given.decode("ascii")) == text:
         return text
     return f"{random.getrandbits(128):032x}"  # it only has to be unique, and is wanted for each request
 
@@ -158,12 +159,11 @@ class _Exchange:
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self._look_for_disconnect()
             self.status = message["status"]
             self.response_start = time.perf_counter() - self.start
-            headers: list[Any] = list(message.get("headers", ()))
-            headers.append(self._id_header)
-            message = {**message, "headers": headers}
+            if self.response_start > SOON_SECONDS:
+                self._look_for_disconnect()
+            message = {**message, "headers": [*message.get("headers", ()), self._id_header]}
         elif message["type"] == "http.response.body":
             self.sent_bytes += len(message.get("body", b""))
             if not message.get("more_body", False):
