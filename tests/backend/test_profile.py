@@ -12,6 +12,7 @@ import httpx
 import pytest
 from fastapi import APIRouter
 
+from app.api import profile
 from app.core.config import Settings
 from app.core.logging_config import close_logging, configure_logging
 from app.main import create_app
@@ -56,8 +57,7 @@ def aside() -> Iterator[ThreadPoolExecutor]:
 def profiled(aside: ThreadPoolExecutor, service: str, seconds: float) -> "Future[httpx.Response]":
     """A profile that is being taken."""
     taken = aside.submit(httpx.get, f"{service}/internal/profile?seconds={seconds}", timeout=30)
-    refusal = f"{service}/internal/profile?seconds=0.001"
-    until(lambda: httpx.get(refusal).status_code == 409, "a profile is taken")
+    until(profile._taking.locked, "a profile is taken")
     return taken
 
 
