@@ -206,5 +206,6 @@ def prometheus(folder: Path, target: int, alertmanager: int | None = None, facto
         program("prometheus"), f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/prometheus",
         f"--web.listen-address={address.removeprefix('http://')}", "--rules.alert.resend-delay=500ms",
     ]  # fmt: skip
-    with running(arguments, f"{address}/-/ready", folder / "prometheus.log"):
+    links = {"GRAFANA_URL": "http://grafana.test", "INBOX_URL": "http://inbox.test"}
+    with running(arguments, f"{address}/-/ready", folder / "prometheus.log", links):
         yield address

@@ -73,7 +73,7 @@ def test_each_severity_reaches_its_receiver_and_the_end_is_told_too(receiver: Re
         expected = {receiver: [f"A{severity}"] for severity, receiver in severities.items()}
         assert {name: receiver.names(name) for name in expected} == expected
         post(address, *(over(one) for one in alerts))
-        until(lambda: len(set(receiver.names(status="resolved"))) == 4, "all are told to be over", seconds=15)
+        until(lambda: len(set(receiver.names(status="resolved"))) == 4, "all are told to be over", seconds=45)
         until(lambda: len(receiver.names("watchdog")) >= 3, "the Watchdog comes again and again", seconds=10)
 
 
@@ -198,7 +198,7 @@ def test_a_secret_in_a_file_brings_the_same_alert_by_mail_chat_and_webhook(recei
     (tmp_path / "secrets").mkdir()
     secrets = {"smtp_password": "sesame", "page_chat_url": f"{receiver.url}/chat"}
     for name, secret in secrets.items():
-        (tmp_path / "secrets" / name).write_text(f"{secret}\n")
+        (tmp_path / "secrets" / name).write_text(secret)
     mail = {"smtp.example.org:587": f"127.0.0.1:{port}\n  smtp_require_tls: false"}
     config = routing(tmp_path, receiver.url, FACTOR, list(secrets), mail)
     server.start()

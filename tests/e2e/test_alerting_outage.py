@@ -43,4 +43,5 @@ def test_what_fires_while_alertmanager_is_away_is_told_when_it_is_back(tmp_path:
     assert receiver.names("page") == ["LowDiskSpace", "AIServiceDown"], "once each"
     down = next(alert for alert in receiver.alerts() if alert["labels"]["alertname"] == "AIServiceDown")
     assert "grafana_url" not in down["labels"], "what makes the links is not a label of the alert"
-    assert down["annotations"]["runbook_url"].endswith("/runbooks/AIServiceDown")
+    assert down["annotations"]["runbook_url"] == "http://inbox.test/runbooks/AIServiceDown"
+    assert down["annotations"]["dashboard"].startswith("http://grafana.test/d/")
