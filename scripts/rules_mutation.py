@@ -100,7 +100,7 @@ def _replace(text: str, found: re.Match[str], group: str, new: str) -> str:
     return text[: found.start(group)] + new + text[found.end(group) :]
 
 
-def survives(mutant: Mutant, promtool: str, folder: Path = FOLDER) -> bool:
+def survives(mutant: Mutant, promtool: str, folder: Path) -> bool:
     """Whether every test of the alert passes in spite of the mistake.
 
     Raises MutationError where promtool does not get as far as the tests.
@@ -147,10 +147,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m scripts.rules_mutation", description=__doc__)
     parser.add_argument("--alert", help="this alert alone")
     parser.add_argument("--file", help="this file below prometheus/rules/ alone")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="where rules/ and tests/ are")
     options = parser.parse_args(arguments)
     made = [
         mutant
-        for path in sorted((FOLDER / "rules").glob("*.yml"))
+        for path in sorted((options.folder / "rules").glob("*.yml"))
         for mutant in mutants(path.name, yaml.safe_load(path.read_text(encoding="utf-8")))
         if options.alert in (None, mutant.alert) and options.file in (None, mutant.file)
     ]
@@ -160,7 +161,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         promtool = find_promtool()
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            verdicts = list(pool.map(lambda mutant: survives(mutant, promtool), made))
+            verdicts = list(pool.map(lambda mutant: survives(mutant, promtool, options.folder), made))
     except MutationError as error:
         print(error, file=sys.stderr)
         return 1
