@@ -1,13 +1,16 @@
 """What reached the files is in Loki, each line once: through rotation, restarts and kills, under load."""
 
+import json
 import time
 from collections import Counter
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from scripts.local.apart import Apart
-from tests.e2e.shipping import Loki, Writing, running, until
+from tests.e2e.shipping import SECOND, Loki, Writing, running, until
 
 SELECTOR = '{service="shipping"}'
 #: Lines in a second. In the seconds that a killed Promtail sends again, they fit into a block of Loki's: counts are
@@ -68,3 +71,18 @@ def test_a_part_that_ends_while_lines_are_written_takes_none_with_it(
         assert writing.runs, "it ended while lines were written"
         written, there, count = arrived(services, writing)
     assert_each_once(written, there, count)
+
+
+def test_lines_that_waited_for_a_night_arrive_beside_those_of_now(tmp_path: Path) -> None:
+    now, late = datetime.now(UTC), datetime.now(UTC) - timedelta(hours=11)
+    with running(tmp_path, "loki", "promtail") as services:
+        services.start("loki")
+        services.launch("promtail")
+        loki = Loki(services.url("loki"))
+        for number, moment in enumerate((now, late)):
+            fields = {"timestamp": moment.isoformat(), "level": "info", "logger": "access", "service": "shipping"}
+            path = services.folders.logs / f"replica-{number}" / "application.20261124T100000.000001.log"
+            path.parent.mkdir(parents=True)
+            path.write_text(json.dumps(fields) + "\n")
+            at = int(moment.timestamp()) * SECOND
+            until(partial(loki.lines, SELECTOR, at - SECOND, at + 2 * SECOND), f"a line of {moment} is found")
