@@ -127,6 +127,7 @@ def _bodies(canary: Canary, session: str, message: str) -> Iterator[Plant]:
     ask = f"{API}/chat/sessions/{session}/messages"
     yield _json("chat text", ask, {"content": f"Hello. {text} What now?"})
     yield _json("chat text, streamed", ask, {"content": text, "stream": True})
+    yield _json("chat text that quotes", ask, {"content": json.dumps({"said": f"so:\n{bare}\n{text}"})})
     yield _json("chat, an unknown field", ask, {"content": "Hello?", key: bare, "more": {key: [bare, {key: text}]}})
     yield _json("chat, an unknown field's name", ask, {"content": "Hello?", bare: text})
     yield _json("chat, a field of the wrong type", ask, {"content": {key: bare}, "stream": text})

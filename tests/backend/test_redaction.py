@@ -144,6 +144,12 @@ def test_a_card_number_that_is_an_integer_is_one_too() -> None:
     }
 
 
+@pytest.mark.parametrize("escape", [r"\n", r"\\n", r"\t", r"\x0a", r"\u000a", "%0A"])
+@pytest.mark.parametrize("secret", ["5555555555554444", "DE89370400440532013000", "anna@example.org"])
+def test_a_secret_right_after_an_escape_is_found(escape: str, secret: str) -> None:
+    assert secret not in redact_text(f"first line{escape}{secret}")
+
+
 def test_keys_are_looked_at_as_well() -> None:
     assert "anna" not in json.dumps(redact({"anna@example.org": 1}))
 

@@ -58,6 +58,8 @@ _encoded = re.compile(
     r"[^\s\"'<>]*+"
 )
 _escape = re.compile(r"\\u00([0-7][0-9A-Fa-f])")
+#: What stands for one character in text that quotes a text; its last letter begins no word.
+_sequence = re.compile(r"(\\+(?:[abfnrtv0]|x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4})|%[0-9A-Fa-f]{2})")
 _private_key = re.compile(
     r"-----BEGIN[A-Z0-9 +]{0,40}PRIVATE[ +]KEY.*?(?:-----END[A-Z0-9 +]{0,40}PRIVATE[ +]KEY[A-Z +]{0,10}-----|\Z)",
     re.DOTALL,
@@ -113,7 +115,11 @@ def redact_text(text: str) -> str:
         return text
     if "%" in text or "\\u" in text:
         text = _encoded.sub(_decode_and_redact, text)
-    return _redact_plain(text)
+    text = _redact_plain(text)
+    if "\\" in text or "%" in text:
+        parts = _sequence.split(text)
+        text = "".join(part if number % 2 else _redact_plain(part) for number, part in enumerate(parts))
+    return text
 
 
 def redact(value: Any) -> Any:
