@@ -97,6 +97,7 @@ KINDS = (
     ),
     Kind("documents that cannot be indexed", (Follower("IndexingJobsFailing", 30, 10 * MINUTE),)),
     Kind("memory runs low", (Follower("HighMemoryUsage"),)),
+    Kind("no lines are shipped", (Follower("PromtailDown", 10), Follower("ServiceSilent", 5 * MINUTE))),
     Kind("the disk of three replicas runs full", (Follower("LowDiskSpace", instances=3),)),
 )
 

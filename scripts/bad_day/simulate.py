@@ -1,6 +1,7 @@
 """Two real Alertmanagers, told of the same alerts: one as it is configured, one without grouping and inhibition."""
 
 import contextlib
+import itertools
 import json
 import os
 import socket
@@ -137,14 +138,13 @@ def run(
         begin = time.monotonic()
         for one in told:
             one.start = begin
-        for second, fires, labels in events:
+        for second, together in itertools.groupby(events, key=lambda event: event[0]):
             time.sleep(max(0.0, begin + second / factor - time.monotonic()))
             now = datetime.now(UTC)
-            alert: dict[str, Any] = {"labels": dict(labels), "endsAt": now.isoformat()}
-            if fires:
-                alert |= {"startsAt": now.isoformat(), "endsAt": (now + timedelta(days=1)).isoformat()}
+            ends = {True: (now + timedelta(days=1)).isoformat(), False: now.isoformat()}
+            alerts = [{"labels": dict(labels), "endsAt": ends[fires]} for _, fires, labels in together]
             for address in addresses:
-                client.post(f"{address}/api/v2/alerts", json=[alert]).raise_for_status()
+                client.post(f"{address}/api/v2/alerts", json=alerts).raise_for_status()
             if progress:
                 progress(second)
         time.sleep(max(2.0, 1800 / factor))  # half an hour of the day: what is still gathered

@@ -57,7 +57,7 @@ def test_a_mistake_in_alertmanagers_configuration(old: str, new: str, reason: st
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [
-        ("for: 1m", "fro: 1m", "a rule has no key 'fro': one of alert, annotations, expr, for, labels"),
+        ("for: 2m", "fro: 2m", "a rule has no key 'fro': one of alert, annotations, expr, for, labels"),
         ("severity: warning", "severity: warm", "no severity is called 'warm'"),
         ("- alert: LogErrorBurst", "- alert: LogErrorBurst: twice", "mapping values are not allowed here"),
     ],

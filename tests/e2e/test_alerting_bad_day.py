@@ -10,13 +10,14 @@ from scripts.bad_day.faults import DAY, KINDS, MINUTE, Fault, Follower, Kind, da
 from scripts.bad_day.simulate import configuration, run
 from tests.e2e.alerting import alertmanager_program, start_folder
 
-#: So many times its speed: a minute is 0.2 s.
-FACTOR = 300
+pytestmark = pytest.mark.timeout(240)
+#: So many times its speed: a minute is 0.3 s.
+FACTOR = 200
 
 
 def one_each() -> list[Fault]:
     """Every kind of fault, 10 minutes long, one after the other, with time to be forgotten."""
-    return [Fault(kind, n * 25 * MINUTE, (n * 25 + 10) * MINUTE) for n, kind in enumerate(KINDS)]
+    return [Fault(kind, n * 22 * MINUTE, (n * 22 + 10) * MINUTE) for n, kind in enumerate(KINDS)]
 
 
 def named(spans_: list[tuple[str, float, float]]) -> dict[str, tuple[float, float]]:
