@@ -5,10 +5,10 @@ import math
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
 from app.services import metrics_service
-from app.services.metrics_service import MetricsService, SlidingWindow, metrics, track_ai_metrics
+from app.services.metrics_service import HTTP_BUCKETS, MetricsService, SlidingWindow, metrics, track_ai_metrics
 
 #: The specification's metrics, with their labels, and the five that it uses but forgot to define.
 SPECIFIED = {
@@ -168,3 +168,21 @@ def test_the_module_imports_nothing_of_the_app() -> None:
     imported = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     imported += [name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names]
     assert not [name for name in imported if name.split(".")[0] == "app"]
+
+
+def test_a_request_falls_into_the_bucket_that_the_library_would_choose() -> None:
+    own, library = CollectorRegistry(), CollectorRegistry()
+    service = MetricsService(own)
+    reference = Histogram(
+        "http_request_duration_seconds", "-", ["method", "endpoint"], buckets=HTTP_BUCKETS, registry=library
+    )
+    for bound in HTTP_BUCKETS:
+        for seconds in (bound, bound - 1e-9, bound + 1e-9, 0.0, 1e6):
+            service.track_http_request("GET", "/", 200, seconds)
+            reference.labels("GET", "/").observe(seconds)
+    whole = "http_request_duration_seconds"
+    samples = [(f"{whole}_bucket", str(bound)) for bound in (*HTTP_BUCKETS, "+Inf")]
+    assert [own.get_sample_value(name, {"method": "GET", "endpoint": "/", "le": bound}) for name, bound in samples] == [
+        library.get_sample_value(name, {"method": "GET", "endpoint": "/", "le": bound}) for name, bound in samples
+    ]
+    assert own.get_sample_value(f"{whole}_count", {"method": "GET", "endpoint": "/"}) == 5 * len(HTTP_BUCKETS)

@@ -6,6 +6,7 @@ have the same value on every replica: take their `max`, not their `sum`.
 """
 
 import time
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import wraps
@@ -13,6 +14,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from opentelemetry.trace import format_span_id, format_trace_id, get_current_span
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client.samples import Exemplar
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -59,6 +61,16 @@ def _exemplar() -> dict[str, str] | None:
     if not context.trace_flags.sampled:
         return None
     return {"trace_id": format_trace_id(context.trace_id), "span_id": format_span_id(context.span_id)}
+
+
+def _observe(histogram: Any, seconds: float, exemplar: dict[str, str] | None) -> None:
+    """`Histogram.observe` in half its time, for what each request does: it looks through all bounds and checks the
+    exemplar's characters, which are hexadecimal here."""
+    histogram._sum.inc(seconds)
+    bucket = histogram._buckets[bisect_left(histogram._upper_bounds, seconds)]
+    bucket.inc(1)
+    if exemplar:
+        bucket.set_exemplar(Exemplar(exemplar, seconds, time.time()))
 
 
 class SlidingWindow:
@@ -277,9 +289,9 @@ class MetricsService:
         total, whole, start = self._http_children(method, endpoint, status)
         total.inc()
         trace = _exemplar()
-        whole.observe(duration, trace)
+        _observe(whole, duration, trace)
         if response_start is not None:
-            start.observe(response_start, trace)
+            _observe(start, response_start, trace)
 
     def track_ai_request(self, model: str, request_type: str, duration: float, tokens: int) -> None:
         """One AI request, whether or not it succeeded: its seconds, and its tokens (0 when it failed)."""
