@@ -33,6 +33,9 @@ KNOWN_TEXTS, KNOWN_CHARS = 4_096, 64
 #: Larger integers may be card numbers.
 HARMLESS_INTEGER = 10**12
 
+#: The fields of a line that was looked at by whoever made it.
+LOOKED_AT: Mapping[str, Any] = {}
+
 Compose = Callable[[str, str, Mapping[str, Any]], bytes]
 """Makes a line of the writer's own: (level, event, fields)."""
 
@@ -68,7 +71,7 @@ class LogWriter:
         """Queues one line, newline included. Never blocks: what finds the queue too full is counted and let go.
 
         What could hold anything to redact: `fields`, `texts`, which mostly repeat, and `foreign`, which does not. Where
-        nobody knows (`fields` None), all of the line is looked at.
+        nobody knows (`fields` None), all of the line is looked at; where it was before (`LOOKED_AT`), nothing.
         """
         waiting = len(self._lines)
         if waiting >= self._limit_for_all and (waiting >= self._limit or level in DISPENSABLE):
@@ -118,10 +121,12 @@ class LogWriter:
         lines: list[bytes] = []
         while self._lines and len(lines) < PIECE_LINES:
             level, line, fields, texts, foreign = self._lines.popleft()
-            harmless = fields is not None and self._is_harmless(line, fields, texts)
-            if harmless and foreign:
-                harmless = foreign.isprintable() and not suspicious(f" {foreign}".encode())
-            lines.append(line if harmless else self._checked(line, fields, texts))
+            if fields is not LOOKED_AT:
+                harmless = fields is not None and self._is_harmless(line, fields, texts)
+                if harmless and foreign:
+                    harmless = foreign.isprintable() and not suspicious(f" {foreign}".encode())
+                line = line if harmless else self._checked(line, fields, texts)
+            lines.append(line)
             levels[level] += 1
         data = b"".join(lines)
         filed = self._write_file(data, len(lines))

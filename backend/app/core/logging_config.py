@@ -28,7 +28,7 @@ from app.core.config import Settings, get_settings
 from app.core.exception_frames import exception_frames
 from app.core.log_hooks import install_hooks, remove_hooks
 from app.core.log_line import finished, serialise
-from app.core.log_writer import LogFiles, LogWriter, remove_stale_folders
+from app.core.log_writer import LOOKED_AT, LogFiles, LogWriter, remove_stale_folders
 from app.services.metrics_service import LOG_LEVELS, metrics
 
 LOGGER_NAME = "portal_app"
@@ -43,11 +43,14 @@ _made_here = re.compile(r"[0-9a-f]{32}|u[0-9a-f]{15}").fullmatch
 class _Values(dict[str, str]):
     """What a context puts into each line."""
 
-    #: Those of them that were not made here: they may hold anything.
-    foreign = ""
+    #: Those of them that were not made here: they may hold anything. A slot takes half the time of a `__dict__`.
+    __slots__ = ("foreign",)
+    foreign: str
 
 
-_context: ContextVar[_Values] = ContextVar("log_context", default=_Values())  # noqa: B039 - never changed in place
+_nothing = _Values()
+_nothing.foreign = ""
+_context: ContextVar[_Values] = ContextVar("log_context", default=_nothing)
 
 
 class _Output:
@@ -57,6 +60,8 @@ class _Output:
         self.writer: LogWriter | None = None
         self.common: dict[str, str] = {}
         self.second = (0, "")
+        #: By method, endpoint and status: what stands before and after the ids of an access line.
+        self.access: dict[tuple[str, str, int], tuple[str, str] | None] = {}
 
 
 _output = _Output()
@@ -106,6 +111,48 @@ def emit(level: str, logger_name: str, event: str, fields: Mapping[str, Any]) ->
         metrics.log_messages.labels(level).inc()
         with contextlib.suppress(OSError, ValueError, AttributeError):
             sys.stderr.buffer.write(finished(data))
+
+
+def emit_access(method: str, endpoint: str, status: int, duration: float, sent_bytes: int) -> None:
+    """Writes a request's access line, as `emit` would, in half the time.
+
+    All of it but ids and numbers is the same whenever a route answers with a status: it is made and looked at once.
+    What a caller gave as its id is looked at each time, by `emit`.
+    """
+    key = (method, endpoint, status)
+    parts = _output.access[key] if key in _output.access else _access_parts(key)
+    values = _context.get()
+    if parts is None or values.foreign or _output.writer is None or "request_id" not in values:
+        fields = {
+            "method": method,
+            "endpoint": endpoint,
+            "status": status,
+            "duration_seconds": round(duration, 6),
+            "bytes": sent_bytes,
+        }
+        emit("error" if status >= 500 else "info", "access", "request", fields)
+        return
+    user = f'","user_id":"{values["user_id"]}' if "user_id" in values else ""
+    span, ids = get_current_span().get_span_context(), ""
+    if span.is_valid:
+        ids = f'","trace_id":"{span.trace_id:032x}","span_id":"{span.span_id:016x}'
+    line = (
+        f'{{"timestamp":"{_timestamp()}{parts[0]}{values["request_id"]}{user}{ids}{parts[1]}{duration:.6f},'
+        f'"bytes":{sent_bytes}}}\n'
+    )
+    _output.writer.put("error" if status >= 500 else "info", line.encode(), LOOKED_AT)
+
+
+def _access_parts(key: tuple[str, str, int]) -> tuple[str, str] | None:
+    """What is the same in each access line of this kind; None where something of it is to be redacted."""
+    method, endpoint, status = key
+    level = "error" if status >= 500 else "info"
+    before = serialise({"level": level, "logger": "access", "event": "request", **_output.common})
+    after = serialise({"method": method, "endpoint": endpoint, "status": status})
+    clean = finished(before) == before and finished(after) == after
+    parts = f'",{before[1:-2].decode()},"request_id":"', f'",{after[1:-2].decode()},"duration_seconds":'
+    _output.access[key] = parts if clean else None
+    return _output.access[key]
 
 
 def _emit_event(own: logging.Logger, method: str, event_dict: MutableMapping[str, Any]) -> Any:
@@ -164,6 +211,7 @@ def configure_logging(settings: Settings | None = None) -> None:
         "version": __version__,
         "environment": settings.environment,
     }
+    _output.access = {}
     _output.writer = LogWriter(files, settings.log_queue_lines, _compose_own)
     level = _NUMBERS[settings.log_level.lower()]
     root = logging.getLogger()
@@ -211,14 +259,18 @@ logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(LOGGER_NAME
 class RequestContext:
     """Puts `request_id` and `user_id` into every line written inside it. Leaving a nested one restores the outer."""
 
+    __slots__ = ("_request_id", "_tokens", "_user_id")
+
     def __init__(self, request_id: str, user_id: str | None = None) -> None:
         self._request_id, self._user_id = request_id, user_id
         self._tokens: list[Token[_Values]] = []
 
     def __enter__(self) -> "RequestContext":
         outer = _context.get()
-        values = _Values(outer, request_id=self._request_id)
-        values.foreign = outer.foreign if _made_here(self._request_id) else f"{outer.foreign} {self._request_id}"
+        values = _Values(outer)
+        values.foreign, values["request_id"] = outer.foreign, self._request_id
+        if not _made_here(self._request_id):
+            values.foreign += f" {self._request_id}"
         if self._user_id:
             values["user_id"] = self._user_id
             if not _made_here(self._user_id):

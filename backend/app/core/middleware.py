@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.core.config import Settings
 from app.core.errors import problem
 from app.core.faults import board
-from app.core.logging_config import RequestContext, emit, hash_user, logger
+from app.core.logging_config import RequestContext, emit_access, hash_user, logger
 from app.core.redaction import redact_text
 from app.core.routing import EndpointNames
 from app.core.tracing import end_request, start_request
@@ -100,15 +100,7 @@ class ObservabilityMiddleware:
         status = exchange.final_status()
         metrics.track_http_request(method, endpoint, status, duration, exchange.response_start)
         if endpoint not in QUIET_ENDPOINTS:
-            level = "error" if status >= 500 else "info"
-            fields = {
-                "method": method,
-                "endpoint": endpoint,
-                "status": status,
-                "duration_seconds": round(duration, 6),
-                "bytes": exchange.sent_bytes,
-            }
-            emit(level, "access", "request", fields)
+            emit_access(method, endpoint, status, duration, exchange.sent_bytes)
         return method, endpoint, status
 
 
