@@ -62,7 +62,8 @@ class IndexingService:
             "chunks": None,
             "request_id": current_request_id(),
             "traceparent": current_traceparent(),
-            "created_at": time.time(),
+            "created_at": (now := time.time()),
+            "queued_at": now,
             "started_at": None,
             "finished_at": None,
             "lease_until": 0.0,
@@ -142,14 +143,18 @@ class IndexingService:
         return True
 
     async def _give_back(self, job: Record) -> None:
-        """Puts a job that could not be done just now back into the queue. If even that fails, its lease runs out."""
+        """Puts a job that could not be done just now at the queue's end: one that fails each time holds up no other.
+
+        If even that fails, its lease runs out.
+        """
+        changes = {"status": "queued", "attempts": job["attempts"], "queued_at": time.time()}
         with contextlib.suppress(StoreUnavailable):
-            await self._store.update("jobs", {"id": job["id"]}, {"status": "queued", "attempts": job["attempts"]})
+            await self._store.update("jobs", {"id": job["id"]}, changes)
 
     async def _claim(self, where: dict[str, Any]) -> Record | None:
         lease = time.time() + self._settings.indexing_lease_seconds
         return await self._store.claim(
-            "jobs", where, {"status": "running", "lease_until": lease}, oldest_by="created_at"
+            "jobs", where, {"status": "running", "lease_until": lease}, oldest_by="queued_at"
         )
 
     async def _keep_lease(self, job_id: str) -> None:

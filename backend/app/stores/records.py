@@ -24,6 +24,7 @@ COLLECTIONS = ("sessions", "messages", "documents", "jobs", "uploads", "feedback
 
 INDEXES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("jobs", ("status", "created_at")),
+    ("jobs", ("status", "queued_at")),
     ("messages", ("session_id", "created_at")),
     ("messages", ("created_at",)),
     ("sessions", ("closed_at", "last_active_at")),
