@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
-from scripts.bad_day.faults import DAY, Fault, day, is_urgent, rules, spans
+from scripts.bad_day.faults import DAY, MINUTE, Fault, day, is_urgent, rules, spans
 from scripts.bad_day.simulate import Told, run
 from scripts.local.compose import load
 from scripts.local.debian import Debian
@@ -30,6 +30,18 @@ def quiet(told: Told) -> int:
     """How many messages to the team would have waited for the morning (alertmanager.yml's quiet hours)."""
     hours = [second / 3600 % 24 for to, state, _, second in told.messages if (to, state) == ("chat", "firing")]
     return sum(hour >= 22 or hour < 7 for hour in hours)
+
+
+def named(told: Told, faults: list[Fault]) -> int:
+    """How many of these faults were paged by the alert that is about them, while they lasted or soon after."""
+    pages = [(names, second) for to, state, names, second in told.messages if (to, state) == ("page", "firing")]
+    return sum(
+        any(
+            fault.kind.followers[0].name in names and fault.start <= second <= fault.end + 15 * MINUTE
+            for names, second in pages
+        )
+        for fault in faults
+    )
 
 
 def table(configured: Told, plain: Told) -> Table:
@@ -69,8 +81,9 @@ def main() -> int:
     seed = int(os.environ.get("SEED", "1"))
     faults = day(count, random.Random(seed))  # noqa: S311 - the same seed, the same day
     known, report = rules(), Report(Console(highlight=False))
-    urgent = sum(is_urgent(fault.kind, known) for fault in faults)
-    report.say(f"{count} faults over 24 hours in {minutes:g} minutes; {urgent} of them are critical")
+    critical = [fault for fault in faults if is_urgent(fault.kind, known)]
+    urgent = max(1, len(critical))
+    report.say(f"{count} faults over 24 hours in {minutes:g} minutes; {len(critical)} of them are critical")
     try:
         configured, plain = play(faults, DAY / (minutes * 60), report)
     except (RuntimeError, ValueError) as error:
@@ -80,6 +93,10 @@ def main() -> int:
     pages = configured.count("page")
     without = plain.count("page") / urgent
     report.say(f"{pages / urgent:.2f} pages a critical root cause (target: at most 1); without, {without:.2f}")
+    others = len(critical) - (own := named(configured, critical))
+    report.say(
+        f"{own} were told by the alert that is about them, {others} only as a part of another that they fell into"
+    )
     report.say(f"{quiet(configured)} of {configured.count('chat')} messages to the team would wait for the morning")
     return int(pages > urgent)
 

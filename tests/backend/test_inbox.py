@@ -83,6 +83,20 @@ async def test_what_comes_again_is_the_same_entry_with_one_delivery_more(client:
     assert [alert["deliveries"] for alert in (await client.get("/alerts")).json()] == [1, 3], "a new start is new"
 
 
+async def test_grafanas_own_notifications_are_taken_too(client: httpx.AsyncClient) -> None:
+    one = notification() | {
+        "receiver": "grafana",
+        "orgId": 1,
+        "title": "[FIRING:1]",
+        "state": "alerting",
+        "message": "",
+    }
+    one["alerts"][0] |= {"values": None, "valueString": "", "dashboardURL": "", "panelURL": "", "silenceURL": ""}
+    assert (await client.post("/alerts", json=one)).status_code == 204
+    (kept,) = (await client.get("/alerts")).json()
+    assert kept["receiver"] == "grafana"
+
+
 async def test_what_arrived_since_a_time_can_be_asked(client: httpx.AsyncClient) -> None:
     await client.post("/alerts", json=notification("Earlier"))
     await asyncio.sleep(0.02)

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from monitoring.rules import Rule
+from scripts.bad_day.__main__ import named as named_by_pages
 from scripts.bad_day.faults import DAY, KINDS, MINUTE, Fault, Follower, Kind, day, is_urgent, rules, seconds, spans
-from scripts.bad_day.simulate import configuration, run
+from scripts.bad_day.simulate import Told, configuration, run
 from tests.e2e.alerting import alertmanager_program, start_folder
 
 pytestmark = pytest.mark.timeout(240)
@@ -61,6 +62,13 @@ def test_the_plain_routing_gathers_and_holds_back_nothing() -> None:
     assert "inhibit_rules" not in plain
     assert {tuple(route["group_by"]) for route in (plain["route"], *plain["route"]["routes"])} == {("...",)}
     assert "inhibit_rules" in configuration(False, "http://127.0.0.1:1/", FACTOR)
+
+
+def test_a_fault_counts_as_named_when_its_own_alert_was_paged_in_its_time() -> None:
+    first, second = one_each()[:2]
+    pages = [("page", "firing", frozenset({"AIServiceDown"}), first.start + 90)]
+    assert named_by_pages(Told(0, FACTOR, pages), [first, second]) == 1
+    assert named_by_pages(Told(0, FACTOR, [("chat", *pages[0][1:])]), [first]) == 0, "only pages count"
 
 
 def test_a_cause_is_one_page(tmp_path: Path) -> None:
