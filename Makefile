@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help up down clean status reload bad-day traffic find retrieval test check format dashboards rules mutants fuzz bench canaries lock upgrade-packages
+.PHONY: help up down clean status reload bad-day drill traffic find retrieval test check format dashboards rules mutants fuzz bench canaries lock upgrade-packages
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ retrieval: $(VENV)/run ## how often the local AI finds the right document first
 
 bad-day: $(VENV)/run ## how often who is told on a day of 40 faults, played in MINUTES=6
 	@$(RUN) -m scripts.bad_day
+
+drill: $(VENV)/run ## a real fault, followed until its alert is delivered and over: ALERT=AIServiceDown, or ALL=1
+	@$(RUN) -m scripts.drill
 
 test: $(VENV)/dev ## everything that this machine can run, and what it could not and why
 	@$(RUN) -m pytest --cov --cov-report=term:skip-covered

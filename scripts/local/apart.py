@@ -60,13 +60,22 @@ class Elsewhere(Folders):
 class Apart:
     """A context in which the named services run; they are ended with it."""
 
-    def __init__(self, place: Path, names: Iterable[str], settings: Mapping[str, str] | None = None) -> None:
-        """Renders the config files of `names` below `place`. Raises NotHere if a program is missing."""
+    def __init__(
+        self,
+        place: Path,
+        names: Iterable[str],
+        settings: Mapping[str, str] | None = None,
+        project: Path = PROJECT,
+    ) -> None:
+        """Renders the config files of `names`, which stand in `project`, below `place`.
+
+        Raises NotHere if a program is missing.
+        """
         self._environment = {**os.environ, **free_ports(), **(settings or {})}
-        self.folders = Elsewhere(PROJECT, place)
+        self.folders = Elsewhere(project, place)
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         wanted = set(names)
-        services = load(PROJECT, self._environment)
+        services = load(project, self._environment)
         for name, service in services.items():
             if service.local and name not in wanted:
                 services[name] = replace(service, local=replace(service.local, enabled=False))

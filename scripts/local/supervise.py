@@ -134,6 +134,14 @@ class Supervisor:
                 started.add(state.name)
         return sorted(started)
 
+    def stop_one(self, name: str) -> None:
+        """End one process and leave it ended, until `start_one` or the next `apply`. Raises SuperviseError."""
+        self._call("stopProcess", name)
+
+    def start_one(self, name: str) -> None:
+        """Start a process that was ended. Raises SuperviseError."""
+        self._call("startProcess", name)
+
     def stop(self) -> int:
         """End every process of the stack, supervisord last; how many there were."""
         count = len(ours(self.run))

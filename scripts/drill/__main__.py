@@ -1,0 +1,129 @@
+"""`make drill ALERT=AIServiceDown` on the stack in use, `make drill ALL=1` on one of its own with shortened timings.
+
+Exit status 1 when a drill failed, 2 when it was asked nonsense. What could not be run is listed, and is no success.
+RESULTS=1 writes docs/bench/drills.json, FACTOR=20 is how much shorter the timings are.
+"""
+
+import json
+import os
+import sys
+import tempfile
+import time
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import asdict
+from datetime import UTC, datetime
+from itertools import groupby
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from scripts.drill import shorten
+from scripts.drill.drills import DRILLS, WITHOUT, Drill
+from scripts.drill.run import Result, run
+from scripts.drill.stacks import InUse, Stack, own
+from scripts.local.apart import NotHere
+
+RESULTS = shorten.PROJECT / "docs" / "bench" / "drills.json"
+
+
+def follow_all(stack: Stack, drills: list[Drill], console: Console) -> list[Result]:
+    """Runs the drills, those of one fault at once, and at the same time those that do not disturb each other."""
+    waiting = [list(group) for _, group in groupby(drills, key=lambda drill: id(drill.fault))]
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+    results: list[Result] = []
+    running: dict[Future[list[Result]], frozenset[str]] = {}
+    with Progress(*columns, console=console) as progress, ThreadPoolExecutor(4) as pool:
+        while waiting or running:
+            for group in list(waiting):
+                busy = frozenset().union(*running.values())
+                if not group[0].fault.uses & busy:
+                    waiting.remove(group)
+                    running[pool.submit(_run, stack, group, progress)] = group[0].fault.uses
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                del running[future]
+                results += future.result()
+    return results
+
+
+def _run(stack: Stack, group: list[Drill], progress: Progress) -> list[Result]:
+    names = ", ".join(drill.alert for drill in group)
+    task = progress.add_task(f"{names}: {group[0].fault.words}")
+    last = ""
+
+    def say(text: str) -> None:
+        nonlocal last
+        if text == last:
+            return
+        last = text
+        progress.update(task, description=text)
+        if not progress.console.is_terminal:
+            progress.console.print(f"{datetime.now(UTC):%H:%M:%S} {text}", markup=False)
+
+    try:
+        return run(stack, group, say)
+    finally:
+        progress.remove_task(task)
+
+
+def _time(seconds: float | None) -> str:
+    return "" if seconds is None else f"{seconds:.1f} s"
+
+
+def table(results: list[Result]) -> Table:
+    """The results for people."""
+    shown = Table("alert", "fault", "fired after", "delivered after", "resolved after", "floor", "ratio", "")
+    for one in results:
+        times = map(_time, (one.fired, one.delivered, one.resolved, one.floor))
+        ratio = "" if one.ratio is None else f"{one.ratio:.2f}"
+        verdict = f"not run: {one.not_run}" if one.not_run else one.problem and f"FAILED: {one.problem}"
+        shown.add_row(one.alert, one.fault, *times, ratio, verdict or "as it should")
+    return shown
+
+
+def chosen(alert: str) -> list[Drill]:
+    """The drill of one alert. Raises LookupError saying why there is none."""
+    found = [drill for drill in DRILLS if drill.alert == alert]
+    if not found:
+        known = ", ".join(drill.alert for drill in DRILLS)
+        raise LookupError(f"{alert} has no drill: {WITHOUT.get(alert, 'no such alert')}. There are drills of {known}")
+    return found
+
+
+def main() -> int:
+    """Runs what ALERT or ALL asks for."""
+    console = Console(highlight=False)
+    everything, alert = os.environ.get("ALL") == "1", os.environ.get("ALERT", "")
+    factor = float(os.environ.get("FACTOR", shorten.FACTOR))
+    if not everything and not alert:
+        console.print("Say which: make drill ALERT=AIServiceDown, or make drill ALL=1", markup=False)
+        return 2
+    begun = time.monotonic()
+    try:
+        drills = chosen(alert) if alert else list(DRILLS)
+        if everything:
+            with tempfile.TemporaryDirectory(prefix="specola-drill-") as folder, own(Path(folder), factor) as stack:
+                results = follow_all(stack, drills, console)
+        else:
+            results = follow_all(InUse(), drills, console)
+    except (LookupError, NotHere, ValueError) as error:
+        console.print(str(error), markup=False)
+        return 2
+    if not alert:
+        results += [Result(name, "", not_run=reason) for name, reason in WITHOUT.items()]
+    console.print(table(results))
+    failed, not_run = sum(bool(one.problem) for one in results), sum(bool(one.not_run) for one in results)
+    passed = len(results) - failed - not_run
+    minutes = (time.monotonic() - begun) / 60
+    console.print(f"{passed} passed, {failed} failed, {not_run} not run, in {minutes:.1f} minutes")
+    if os.environ.get("RESULTS") == "1":
+        rows = [{**asdict(one), "ratio": one.ratio} for one in results]
+        RESULTS.parent.mkdir(parents=True, exist_ok=True)
+        RESULTS.write_text(json.dumps({"factor": factor if everything else 1, "drills": rows}, indent=1) + "\n")
+    return int(failed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,108 @@
+"""Which fault makes which alert fire; or why none can. tests/scripts/drill compares this with the rule files."""
+
+from dataclasses import dataclass, field, replace
+
+from scripts.drill import broken
+from scripts.drill.faults import Fault, dissatisfied, injected, requests, restarted, silenced, stopped
+from scripts.drill.load import Load
+
+
+@dataclass(frozen=True)
+class Drill:
+    """A fault and the alert by which it is told. `labels` choose among alerts of one name.
+
+    `slow` is how many seconds longer than usual it takes to fire, whatever the timings.
+    """
+
+    alert: str
+    fault: Fault
+    labels: dict[str, str] = field(default_factory=dict)
+    slow: float = 0.0
+
+
+_AI_DOWN = injected("ai_down")
+#: A stack of the drill's own has a queue of 100 lines (stacks.py); the burst is 200 at once.
+_SHORT_QUEUE = replace(injected("log_burst"), own=True)
+_INDEXING = injected("indexing_failures", Load("upload", 3), logs=True)
+_WITHOUT_TEMPO = stopped("tempo", Load("list", 20), uses=frozenset({"tempo", "backend"}))
+_WITHOUT_PROMTAIL = stopped("promtail")
+_LIST, _CHAT, _STREAM = Load("list", 20), Load("chat", 3), Load("stream", 3)
+
+_PROMETHEUS = ("prometheus", "/etc/prometheus/prometheus.yml")
+_ALERTMANAGER = ("alertmanager", "/etc/alertmanager/alertmanager.yml")
+_UNEVALUATED = broken.rule_added("prometheus", "up + on () up", "a rule that cannot be evaluated")
+_UNEVALUATED_LOGS = broken.rule_added(
+    "loki", 'sum(sum_over_time({service=~".+"} | json | unwrap message [15s]))', "a rule that cannot be evaluated"
+)
+_SECOND_ALERTMANAGER = broken.configured(*_PROMETHEUS, broken.second_alertmanager, "a second Alertmanager, away")
+_SECOND_WEBHOOK = broken.configured(*_ALERTMANAGER, broken.second_webhook, "a second webhook, away")
+_METRIC_LOST = broken.configured(*_PROMETHEUS, broken.metric_lost, "a metric dropped by relabelling")
+
+#: In the order in which they are run: what is critical holds back the warnings of its service, and so comes later.
+DRILLS: tuple[Drill, ...] = (
+    Drill("RagSuccessLow", requests(Load("nonsense", 2))),
+    Drill("WatchdogNotArriving", silenced("Watchdog"), slow=200),
+    Drill("IndexingJobsFailing", _INDEXING),
+    Drill("ExceptionSurge", _INDEXING, {"service": "backend"}),
+    Drill("IndexingStuck", injected("ai_slow", Load("book", 0.5), delay=25)),
+    Drill("UserSatisfactionFalling", dissatisfied()),
+    Drill("HighResponseTime", injected("http_latency", _LIST, percent=20, delay=3)),
+    Drill("AIFirstTokenSlow", injected("ai_slow", _STREAM, _LIST, percent=20, delay=4)),
+    Drill("AIResponseSlow", injected("ai_slow", _CHAT, _LIST, percent=20, delay=12)),
+    Drill("AIErrorsHigh", injected("ai_down", _CHAT, _LIST, percent=25)),
+    Drill("LogErrorBurst", injected("log_burst", logs=True), {"service": "backend"}),
+    Drill("LogMessagesDropped", _SHORT_QUEUE, {"service": "backend"}),
+    Drill("LokiDown", stopped("loki")),
+    Drill("PromtailLagging", broken.flooded()),
+    Drill("LokiRuleFailures", _UNEVALUATED_LOGS),
+    Drill("PrometheusRuleFailures", _UNEVALUATED),
+    Drill("ConfigReloadFailed", broken.configured(*_PROMETHEUS, broken.unreadable, "an unknown key in prometheus.yml")),
+    Drill("PrometheusNotificationsFailing", _SECOND_ALERTMANAGER),
+    Drill("AlertmanagerNotificationsFailing", _SECOND_WEBHOOK),
+    Drill("MetricsAbsent", _METRIC_LOST, {"service": "node-exporter"}),
+    Drill("PromtailDown", _WITHOUT_PROMTAIL),
+    Drill("ServiceSilent", _WITHOUT_PROMTAIL, {"service": "alert-inbox"}),
+    Drill("TempoDown", _WITHOUT_TEMPO),
+    Drill("SpansDropped", _WITHOUT_TEMPO, {"service": "backend"}),
+    Drill("TargetDown", stopped("node-exporter", uses=frozenset({"node-exporter"})), {"service": "node-exporter"}),
+    Drill("EventLoopBlocked", broken.frozen("backend", stopped=0.4, runs=0.4)),
+    Drill("BackendCrashLooping", restarted("backend", times=4)),
+    Drill("HighErrorRateAbsolute", injected("http_errors", Load("list", 30), percent=3)),
+    Drill(
+        "ChatSuccessBudgetBurn", injected("vector_store_down", _CHAT, Load("list", 30), percent=30), {"window": "1h"}
+    ),
+    Drill("LatencyBudgetBurn", injected("http_latency", _LIST, delay=0.6), {"window": "1h"}),
+    Drill("LowDiskSpace", broken.disk_filled()),
+    Drill("HighErrorRate", injected("http_errors", _LIST, percent=30)),
+    Drill("VectorStoreUnreachable", injected("vector_store_down")),
+    Drill("DatabaseUnreachable", injected("database_down")),
+    Drill("BackendDown", stopped("backend", uses=frozenset({"backend"}))),
+    Drill("AIServiceDown", _AI_DOWN),
+    Drill("CriticalUnresolved", _AI_DOWN, {"source_alert": "AIServiceDown"}),
+    Drill("FailureAftermath", _AI_DOWN, {"source_alert": "AIServiceDown"}),
+    Drill("BudgetAftermath", _AI_DOWN, {"source_alert": "AIServiceDown"}),
+)
+
+_FULL_DISK = "the disk under it would have to refuse writes"
+#: Alerts without a drill, and why.
+WITHOUT: dict[str, str] = {
+    "Watchdog": "it always fires; that it stops coming is what WatchdogNotArriving is about",
+    "HighMemoryUsage": "more than 85 % of this machine's memory would have to be taken from whoever else uses it",
+    "AvailabilityBudgetBurn": "HighErrorRate fires by the same errors, sooner, and holds it back",
+    "AlertmanagerDown": "while Alertmanager is away nothing is delivered; the Watchdog's absence tells it",
+    "PrometheusNotificationsDropped": "10,000 alerts would have to wait for an Alertmanager",
+    "PrometheusStorageCorrupted": "damaged samples are found at its start alone, which would cost the other drills",
+    "PrometheusStorageFailing": _FULL_DISK,
+    "LokiStorageFailing": _FULL_DISK,
+    "LokiRequestErrors": "no request makes a healthy Loki answer with a 5xx",
+    "PromtailDroppedLines": "it is set up never to give up, and Loki refuses none of its lines",
+    "TempoSpansRefused": "no request makes the backend send more spans than Tempo takes",
+    "TempoSpanMetricsFailing": "Prometheus, which tells it, is what would have to be away",
+    "AuthenticationFailures": "nothing in this stack asks for credentials; docker-compose.staging.yml does",
+    "DiskFullInFourDays": "it looks at the trend of hours on a disk that is no tmpfs",
+    "MemoryGrowing": "no fault makes the backend leak memory",
+    "SeriesGrowth": "it compares with yesterday",
+    "PrometheusSeriesMany": "100,000 series would have to be made",
+    "VectorSearchSlow": "no fault slows the vector store alone",
+    "AICostRunningAway": "the local AI costs nothing, and a bill is no drill",
+}

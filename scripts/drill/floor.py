@@ -1,0 +1,90 @@
+"""The floor of DESIGN.md: the soonest that an alert can be delivered after its fault.
+
+Time until the expression can first hold + scrape interval + evaluation interval + `for` + group_wait. The first of
+these is measured, not computed: after the run the alert's own expression is evaluated over it (query_range, of
+Prometheus or of Loki), and the first moment at which it holds counts. That is what happened, with the counters and
+lines that the rule saw; a simulation in promtool would have to invent them.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+
+from scripts.drill.shorten import WINDOW, seconds
+
+
+@dataclass(frozen=True)
+class Rule:
+    """An alert's rule. All times in seconds; `logs`: it is Loki's."""
+
+    name: str
+    expr: str
+    hold: float
+    keep: float
+    evaluation: float
+    logs: bool
+    labels: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def window(self) -> float:
+        """The longest window that the expression itself looks back over; 0 for none."""
+        return max(map(seconds, WINDOW.findall(self.expr)), default=0.0)
+
+
+def _yaml(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def rules(project: Path) -> list[Rule]:
+    """Every alert of Prometheus and of Loki, in the order of the files."""
+    evaluation = _yaml(project / "prometheus" / "prometheus.yml")["global"]["evaluation_interval"]
+    paths = [*sorted((project / "prometheus/rules").glob("*.yml")), *sorted((project / "loki/rules").glob("*/*.yml"))]
+    return [
+        Rule(
+            name=rule["alert"],
+            expr=rule["expr"],
+            hold=seconds(rule.get("for", "")),
+            keep=seconds(rule.get("keep_firing_for", "")),
+            evaluation=seconds(group.get("interval", evaluation)),
+            logs=(project / "loki") in path.parents,
+            labels=rule.get("labels", {}),
+        )
+        for path in paths
+        for group in _yaml(path)["groups"]
+        for rule in group["rules"]
+        if "alert" in rule
+    ]
+
+
+def scrape_interval(project: Path) -> float:
+    """Seconds between two scrapes."""
+    return seconds(_yaml(project / "prometheus" / "prometheus.yml")["global"]["scrape_interval"])
+
+
+def grouping(project: Path, severity: str) -> tuple[float, float]:
+    """Alertmanager's group_wait and group_interval for a severity, in seconds."""
+    root = _yaml(project / "monitoring" / "alertmanager" / "alertmanager.yml")["route"]
+    own = [route for route in root["routes"] if f'severity="{severity}"' in route["matchers"]]
+    route = {**root, **(own[0] if own else {})}
+    return seconds(route["group_wait"]), seconds(route["group_interval"])
+
+
+def first_held(address: str, rule: Rule, start: float, end: float, step: float) -> float | None:
+    """Unix time at which the expression first gave a result between `start` and `end`; None if it never did.
+
+    Raises httpx.HTTPError.
+    """
+    path = "/loki/api/v1/query_range" if rule.logs else "/api/v1/query_range"
+    parameters: dict[str, str | float] = {"query": rule.expr, "start": start, "end": end, "step": step}
+    answer = httpx.get(address + path, params=parameters, timeout=60)
+    answer.raise_for_status()
+    series = answer.json()["data"]["result"]
+    return min((float(one["values"][0][0]) for one in series), default=None)
+
+
+def floor(rule: Rule, held_after: float, scrape: float, group_wait: float) -> float:
+    """Seconds from the fault to the earliest delivery. Lines in Loki are not scraped."""
+    return held_after + (0.0 if rule.logs else scrape) + rule.evaluation + rule.hold + group_wait

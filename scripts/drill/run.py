@@ -1,0 +1,148 @@
+"""One fault from its beginning until all that it set off has been told, ended and resolved."""
+
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import httpx
+
+from scripts.drill import floor as floors
+from scripts.drill.drills import Drill
+from scripts.drill.faults import CannotMake
+from scripts.drill.stacks import Stack
+from scripts.drill.watch import POLL_SECONDS, Way, evaluator, holds_back, is_firing, look
+from scripts.local.apart import NotHere
+from scripts.local.supervise import SuperviseError
+
+#: An alert may take this much longer than its floor.
+TARGET_RATIO = 1.25
+#: Seconds of patience beyond what the timings say, for a machine that has other things to do.
+SPARE_SECONDS = 45.0
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one drill. Times in seconds, from the fault's beginning (`resolved`: from its end).
+
+    `problem` says why it failed, `not_run` why it could not be run.
+    """
+
+    alert: str
+    fault: str
+    fired: float | None = None
+    delivered: float | None = None
+    resolved: float | None = None
+    floor: float | None = None
+    problem: str = ""
+    not_run: str = ""
+
+    @property
+    def ratio(self) -> float | None:
+        """Delivery against the floor; None without either."""
+        return self.delivered / self.floor if self.delivered and self.floor else None
+
+
+def find_rule(rules: Sequence[floors.Rule], drill: Drill) -> floors.Rule:
+    """The rule of a drill. Raises LookupError where the rule files have none."""
+    for rule in rules:
+        fixed = {name: value for name, value in rule.labels.items() if "{{" not in value}
+        if rule.name == drill.alert and all(fixed.get(name, value) == value for name, value in drill.labels.items()):
+            return rule
+    raise LookupError(f"no rule file has an alert {drill.alert} with {drill.labels}")
+
+
+def run(stack: Stack, drills: Sequence[Drill], say: Say) -> list[Result]:
+    """Drills of one and the same fault, run at once. Never raises for what went wrong: the results say it."""
+    fault = drills[0].fault
+    rules = floors.rules(stack.project)
+    ways = [Way(drill, find_rule(rules, drill)) for drill in drills]
+    by_logs = ("loki", "promtail") if any(way.rule.logs for way in ways) else ()
+    reason = next(filter(None, map(stack.missing, (*fault.parts, *by_logs))), "")
+    if not reason and fault.own and not stack.own:
+        reason = "on a stack in use its configuration would have to be broken: `make drill ALL=1` has one of its own"
+    if reason:
+        return [Result(drill.alert, fault.words, not_run=reason) for drill in drills]
+    if problem := _not_quiet(stack, ways, say):
+        return [Result(drill.alert, fault.words, problem=problem) for drill in drills]
+    begun = time.time()
+    try:
+        with fault.make(stack):
+            _follow(stack, ways, begun, None, say)
+    except CannotMake as error:
+        return [Result(drill.alert, fault.words, not_run=str(error)) for drill in drills]
+    except (httpx.HTTPError, NotHere, SuperviseError, subprocess.CalledProcessError) as error:
+        return [Result(drill.alert, fault.words, problem=f"the fault: {error}") for drill in drills]
+    ended = time.time()
+    _follow(stack, [way for way in ways if way.delivered], begun, ended, say)
+    return [_result(stack, way, begun, ended) for way in ways]
+
+
+def _patience(stack: Stack, way: Way, resolving: bool) -> float:
+    wait, interval = floors.grouping(stack.project, str(way.rule.labels.get("severity", "")))
+    ten_minutes = 120 * floors.scrape_interval(stack.project)  # windows of recorded series are no longer than that
+    own = way.rule.keep + interval if resolving else way.rule.hold + wait + way.drill.slow
+    return own + way.rule.window + ten_minutes + SPARE_SECONDS
+
+
+def _not_quiet(stack: Stack, ways: Sequence[Way], say: Say) -> str:
+    """Waits, on a stack of its own, until nothing is left of the drill before; what is still there, else empty."""
+    deadline = time.time() + (1800 / 5 * floors.scrape_interval(stack.project) + SPARE_SECONDS if stack.own else 0)
+    while True:
+        firing = [way.drill.alert for way in ways if is_firing(stack, way.drill, way.rule)]
+        service = str(ways[0].drill.labels.get("service") or ways[0].rule.labels.get("service", ""))
+        left = firing or (holds_back(stack, service) if stack.own else [])
+        if not left:
+            return ""
+        if time.time() >= deadline:
+            return f"{', '.join(left)} fires before the fault is made"
+        say(f"waits for {', '.join(left)} to end")
+        time.sleep(POLL_SECONDS)
+
+
+def _follow(stack: Stack, ways: Sequence[Way], begun: float, ended: float | None, say: Say) -> None:
+    """Looks until every way is delivered (or, with `ended`, resolved), or patience is over."""
+    start = time.time()
+    until = {id(way): start + _patience(stack, way, ended is not None) for way in ways}
+    waiting = list(ways)
+    while waiting:
+        for way in waiting:
+            look(stack, way, begun, ended)
+        say(", ".join(f"{way.drill.alert} {way.state}" for way in ways))
+        waiting = [
+            way
+            for way in waiting
+            if (way.delivered if ended is None else way.resolved) is None and time.time() < until[id(way)]
+        ]
+        time.sleep(POLL_SECONDS)
+
+
+def _result(stack: Stack, way: Way, begun: float, ended: float) -> Result:
+    scrape = floors.scrape_interval(stack.project)
+    wait, _ = floors.grouping(stack.project, str(way.rule.labels.get("severity", "")))
+    lowest = None
+    if way.delivered:
+        step = max(scrape / 2, (way.delivered - begun) / 5000)
+        held = floors.first_held(evaluator(stack, way.rule), way.rule, begun, way.delivered, step)
+        lowest = None if held is None else floors.floor(way.rule, held - begun, scrape, wait)
+    result = Result(
+        alert=way.drill.alert,
+        fault=way.drill.fault.words,
+        fired=way.firing and way.firing - begun,
+        delivered=way.delivered and way.delivered - begun,
+        resolved=way.resolved and way.resolved - ended,
+        floor=lowest,
+    )
+    return result if not (problem := _problem(way, result)) else Result(**{**result.__dict__, "problem": problem})
+
+
+def _problem(way: Way, result: Result) -> str:
+    if not way.delivered:
+        return f"not delivered: {way.state}"
+    if not way.resolved:
+        return "delivered, and never resolved"
+    if result.ratio is None:
+        return "delivered, but its expression never held"
+    return "" if result.ratio <= TARGET_RATIO else f"later than {TARGET_RATIO:g} times its floor"

@@ -1,0 +1,73 @@
+"""A copy of the project's configuration in which everything goes faster, made for each run and never edited by hand.
+
+One factor for all: `for`, `keep_firing_for`, windows, scrape and evaluation intervals, Alertmanager's group_wait,
+group_interval and repeat_interval. So each window still holds as many scrapes as in the original.
+"""
+
+import re
+import shutil
+from pathlib import Path
+
+from scripts.timing import shortened
+
+PROJECT = Path(__file__).resolve().parents[2]
+#: A minute is three seconds; the shortest interval, of scrapes, a quarter of a second.
+FACTOR = 20.0
+#: Fewer scrapes than this in a window, and `rate` says something else than in the original.
+LEAST_SCRAPES = 4
+#: What is copied. The backend's code is only pointed to: it holds no timing of alerts.
+_COPIED = ("prometheus", "loki", "promtail", "tempo", "gateway", "monitoring/alertmanager", "monitoring/runbooks")
+_POINTED_TO = ("backend", "scripts")
+#: What is shortened whole. loki.yml and the rest hold limits and retentions, which stay.
+_SHORTENED = (
+    "prometheus/prometheus.yml",
+    "prometheus/rules/*.yml",
+    "loki/rules/*/*.yml",
+    "monitoring/alertmanager/*.yml",
+)
+#: Prometheus' flags about alerts, in the compose file.
+_FLAG = re.compile(r"--rules\.alert\.[a-z-]+=\w+")
+#: Settings of the backend that decide how soon a fault shows in a gauge (seconds).
+_SETTINGS = {"SAMPLE_SECONDS": 5.0, "HEALTH_CACHE_SECONDS": 5.0}
+#: A window of a range vector; `[0]` is an index.
+WINDOW = re.compile(r"\[((?:\d+(?:ms|[smhd]))+)\]")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+
+
+def seconds(duration: str) -> float:
+    """A duration as Prometheus writes it (`1h30m`, `250ms`, empty for none). Raises ValueError for anything else."""
+    if not re.fullmatch(r"(\d+(ms|s|m|h|d))*", duration):
+        raise ValueError(f"{duration!r} is no duration: write it like 90s or 1h30m")
+    return sum(int(number) * _UNITS[unit] for number, unit in re.findall(r"(\d+)(ms|[smhd])", duration))
+
+
+def settings(factor: float) -> dict[str, str]:
+    """The backend's own intervals, shortened alike."""
+    return {name: f"{value / factor:g}" for name, value in _SETTINGS.items()}
+
+
+def copy(place: Path, factor: float = FACTOR, project: Path = PROJECT) -> Path:
+    """Writes the shortened project into `place`. Raises ValueError where a window would hold too few scrapes."""
+    for name in _COPIED:
+        shutil.copytree(project / name, place / name)
+    for name in _POINTED_TO:
+        (place / name).symlink_to(project / name)
+    (place / "secrets" / "alertmanager").mkdir(parents=True)  # no secret: a drill tells nobody but alert-inbox
+    compose = (project / "docker-compose.yml").read_text(encoding="utf-8")
+    faster = _FLAG.sub(lambda flag: shortened(flag[0], factor), compose)
+    (place / "docker-compose.yml").write_text(faster, encoding="utf-8")
+    for pattern in _SHORTENED:
+        for path in place.glob(pattern):
+            path.write_text(shortened(path.read_text(encoding="utf-8"), factor), encoding="utf-8")
+    check_windows(place)
+    return place
+
+
+def check_windows(project: Path) -> None:
+    """Raises ValueError naming the first window that holds fewer than four scrapes."""
+    text = (project / "prometheus" / "prometheus.yml").read_text(encoding="utf-8")
+    scrape = seconds(re.findall(r"(?m)^  scrape_interval: (\w+)", text)[0])
+    for path in sorted((project / "prometheus" / "rules").glob("*.yml")):
+        for window in WINDOW.findall(path.read_text(encoding="utf-8")):
+            if seconds(window) / scrape < LEAST_SCRAPES:
+                raise ValueError(f"{path.name}: the window {window} holds fewer than {LEAST_SCRAPES} scrapes")
