@@ -28,11 +28,11 @@ from app.core.config import Settings, get_settings
 from app.core.errors import PROBLEM_RESPONSES, Problem, ProblemResponse, install_error_handlers, problem
 from app.core.faults import FAULT_NAMES, board
 from app.core.heartbeat import beat
-from app.core.logging_config import current_request_id, logger
+from app.core.logging_config import logger
 from app.core.middleware import ObservabilityMiddleware
+from app.core.outgoing import request_headers
 from app.core.routing import UNMATCHED, EndpointNames
 from app.core.server import serve
-from app.core.tracing import outgoing_headers
 from app.services import extraction
 from app.services.ai.base import AIError
 from app.services.ai.factory import build_ai
@@ -130,7 +130,7 @@ def _known_endpoints(app: FastAPI) -> list[tuple[str, str, int]]:
 
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
-    ai = build_ai(settings, extra_headers=lambda: {"X-Request-ID": current_request_id(), **outgoing_headers()})
+    ai = build_ai(settings, extra_headers=request_headers)
     store = build_document_store(settings)
     vectors = build_vector_store(settings, ai.dimensions)
     limits = Limits(

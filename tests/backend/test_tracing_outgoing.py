@@ -9,6 +9,9 @@ import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
 
+from app.core.logging_config import RequestContext
+from app.stores.errors import StoreUnavailable
+from app.stores.vectors import VectorStore
 from tests.backend.ai.fake_openai import (
     GOOD_ANSWER,
     MODELS,
@@ -117,3 +120,14 @@ async def test_a_refusal_is_an_error_without_the_providers_words(
     text = "".join(span.to_json() for span in spans.get_finished_spans())
     assert "launch" not in text
     assert "sk-very" not in text
+
+
+async def test_a_call_to_the_vector_server_names_the_request_that_it_serves() -> None:
+    async with fake_openai() as server:
+        server.script = [refusing(500)] * 5
+        address = httpx.URL(server.url)
+        store = VectorStore.server(address.host, address.port or 0, "chunks", 2, timeout_seconds=5)
+        with RequestContext("complaint-7"), pytest.raises(StoreUnavailable):
+            await store.start()
+        await store.close()
+    assert {request.headers.get("x-request-id") for request in server.requests} == {"complaint-7"}

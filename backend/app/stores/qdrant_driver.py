@@ -6,8 +6,11 @@ import warnings
 from contextlib import closing
 from pathlib import Path
 
+import httpx
 from qdrant_client.common.client_exceptions import QdrantException
 from qdrant_client.http.exceptions import ApiException, ResponseHandlingException, UnexpectedResponse
+
+from app.core.outgoing import request_headers
 
 FAILURES: tuple[type[Exception], ...] = (ApiException, QdrantException, sqlite3.Error, OSError)
 """How a call fails, on a server or embedded."""
@@ -22,6 +25,11 @@ LOCAL_LIMIT = 20_000
 def hush() -> None:
     """Keeps from users a warning that is meant for programmers; the store says the same in their words."""
     warnings.filterwarnings("ignore", message="Local mode is not recommended", category=UserWarning)
+
+
+async def name_request(request: httpx.Request) -> None:
+    """Tells a server which request it works for."""
+    request.headers.update(request_headers())
 
 
 def use_wal(folder: Path) -> None:

@@ -19,7 +19,7 @@ from app.core.context_threads import ContextThreadPool
 from app.core.faults import InjectedFault, board
 from app.core.spans import in_span
 from app.stores.errors import StoreUnavailable, WrongCollection
-from app.stores.qdrant_driver import FAILURES, LOCAL_LIMIT, OPENING_FAILURES, hush, reason_of, use_wal
+from app.stores.qdrant_driver import FAILURES, LOCAL_LIMIT, OPENING_FAILURES, hush, name_request, reason_of, use_wal
 
 logger = logging.getLogger(__name__)
 
@@ -97,6 +97,7 @@ class VectorStore:
             port=port,
             timeout=math.ceil(timeout_seconds),
             check_compatibility=False,  # it would ask the server right here, and block
+            event_hooks={"request": [name_request]},
         )
         advice = "Check that the server runs and that QDRANT_HOST and QDRANT_PORT name it."
         return cls(client, f"{host}:{port}", advice, collection, dimensions, timeout_seconds)
