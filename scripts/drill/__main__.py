@@ -4,11 +4,14 @@ Exit status 1 when a drill failed, 2 when it was asked nonsense. What could not 
 RESULTS=1 writes docs/bench/drills.json, FACTOR=20 is how much shorter the timings are.
 """
 
+import contextlib
 import json
 import os
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -25,6 +28,11 @@ from scripts.drill.run import Result, run
 from scripts.drill.stacks import InUse, Stack, own
 from scripts.local.apart import NotHere
 
+
+class Ended(Exception):
+    """Raised within a drill when the command was interrupted."""
+
+
 RESULTS = shorten.PROJECT / "docs" / "bench" / "drills.json"
 
 
@@ -33,14 +41,15 @@ def follow_all(stack: Stack, drills: list[Drill], console: Console) -> list[Resu
     waiting = [list(group) for _, group in groupby(drills, key=lambda drill: id(drill.fault))]
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
     results: list[Result] = []
+    end = threading.Event()
     running: dict[Future[list[Result]], frozenset[str]] = {}
-    with Progress(*columns, console=console) as progress, ThreadPoolExecutor(4) as pool:
+    with Progress(*columns, console=console) as progress, ThreadPoolExecutor(4) as pool, end_of(end):
         while waiting or running:
             for group in list(waiting):
                 busy = frozenset().union(*running.values())
                 if not group[0].fault.uses & busy:
                     waiting.remove(group)
-                    running[pool.submit(_run, stack, group, progress)] = group[0].fault.uses
+                    running[pool.submit(_run, stack, group, progress, end)] = group[0].fault.uses
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 del running[future]
@@ -48,13 +57,24 @@ def follow_all(stack: Stack, drills: list[Drill], console: Console) -> list[Resu
     return results
 
 
-def _run(stack: Stack, group: list[Drill], progress: Progress) -> list[Result]:
+@contextlib.contextmanager
+def end_of(event: threading.Event) -> Iterator[None]:
+    """Sets the event when the block is left, however: drills that still run make good their fault and end."""
+    try:
+        yield
+    finally:
+        event.set()
+
+
+def _run(stack: Stack, group: list[Drill], progress: Progress, end: threading.Event) -> list[Result]:
     names = ", ".join(drill.alert for drill in group)
     task = progress.add_task(f"{names}: {group[0].fault.words}")
     last = ""
 
     def say(text: str) -> None:
         nonlocal last
+        if end.is_set():
+            raise Ended
         if text == last:
             return
         last = text
@@ -108,6 +128,9 @@ def main() -> int:
                 results = follow_all(stack, drills, console)
         else:
             results = follow_all(InUse(), drills, console)
+    except KeyboardInterrupt:
+        console.print("Interrupted: the faults are made good")
+        return 130
     except (LookupError, NotHere, ValueError) as error:
         console.print(str(error), markup=False)
         return 2

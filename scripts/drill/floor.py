@@ -7,8 +7,10 @@ lines that the rule saw; a simulation in promtool would have to invent them.
 """
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import yaml
@@ -70,6 +72,19 @@ def grouping(project: Path, severity: str) -> tuple[float, float]:
     own = [route for route in root["routes"] if f'severity="{severity}"' in route["matchers"]]
     route = {**root, **(own[0] if own else {})}
     return seconds(route["group_wait"]), seconds(route["group_interval"])
+
+
+def quiet(project: Path, severity: str, now: datetime) -> str:
+    """The name of the quiet hours that hold alerts of a severity back at `now`; empty if none do."""
+    config = _yaml(project / "monitoring" / "alertmanager" / "alertmanager.yml")
+    own = [route for route in config["route"]["routes"] if f'severity="{severity}"' in route["matchers"]]
+    names = own[0].get("mute_time_intervals", []) if own else []
+    for interval in [one for one in config["time_intervals"] if one["name"] in names]:
+        for part in interval["time_intervals"]:
+            clock = now.astimezone(ZoneInfo(part["location"])).strftime("%H:%M")
+            if any(times["start_time"] <= clock < times["end_time"] for times in part["times"]):
+                return str(interval["name"])
+    return ""
 
 
 def first_held(address: str, rule: Rule, start: float, end: float, step: float) -> float | None:

@@ -4,6 +4,7 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import httpx
 
@@ -63,6 +64,9 @@ def run(stack: Stack, drills: Sequence[Drill], say: Say) -> list[Result]:
     reason = next(filter(None, map(stack.missing, (*fault.parts, *by_logs))), "")
     if not reason and fault.own and not stack.own:
         reason = "on a stack in use its configuration would have to be broken: `make drill ALL=1` has one of its own"
+    severities = {str(way.rule.labels.get("severity", "")) for way in ways}
+    if hours := next(filter(None, (floors.quiet(stack.project, one, datetime.now(UTC)) for one in severities)), ""):
+        reason = reason or f"Alertmanager holds it back by its {hours}; `make drill ALL=1` does without them"
     if reason:
         return [Result(drill.alert, fault.words, not_run=reason) for drill in drills]
     if problem := _not_quiet(stack, ways, say):

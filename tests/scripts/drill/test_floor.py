@@ -1,5 +1,7 @@
 """The floor: the soonest that an alert can arrive."""
 
+from datetime import datetime
+
 import httpx
 import pytest
 
@@ -35,6 +37,16 @@ def test_grouping_is_that_of_the_severitys_route() -> None:
     assert floor.grouping(PROJECT, "critical") == (10, 60)
     assert floor.grouping(PROJECT, "warning") == (30, 300)
     assert floor.grouping(PROJECT, "unknown") == (10, 60), "the root's"
+
+
+@pytest.mark.parametrize(
+    ("clock", "severity", "quiet"),
+    [("21:30", "warning", "quiet-hours"), ("21:30", "critical", ""), ("03:00", "warning", "quiet-hours"),
+     ("20:30", "warning", ""), ("06:30", "warning", "")],
+)  # fmt: skip
+def test_warnings_are_held_back_by_night_in_rome(clock: str, severity: str, quiet: str) -> None:
+    now = datetime.fromisoformat(f"2026-01-15T{clock}+00:00")
+    assert floor.quiet(PROJECT, severity, now) == quiet
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,11 @@ def test_scrapes_and_grouping_are_shortened_alike(copied: Path) -> None:
     assert repeat[1] == repeat[0] / 20
 
 
+def test_no_warning_waits_for_the_morning(copied: Path) -> None:
+    for root, mutes in ((PROJECT, True), (copied, False)):
+        assert ("mute_time_intervals" in (root / "monitoring/alertmanager/alertmanager.yml").read_text()) == mutes
+
+
 def test_flags_about_alerts_are_shortened_and_the_rest_of_the_compose_file_stays(copied: Path) -> None:
     before = (PROJECT / "docker-compose.yml").read_text().splitlines()
     after = (copied / "docker-compose.yml").read_text().splitlines()
