@@ -63,34 +63,39 @@ class ObservabilityMiddleware:
             started = None if scope["path"] in QUIET_ENDPOINTS else start_request(scope, headers, request_id)
             self._in_progress += 1
             try:
-                await self._serve(exchange)
+                if self._in_progress > self._limit or not board.empty:
+                    await self._hindered(exchange)
+                if exchange.status is None:
+                    await self.app(scope, exchange.receive, exchange.send)
+            except Exception as error:
+                await self._last_resort(exchange, error)
             finally:
                 self._in_progress -= 1
                 method, endpoint, status = self._record(exchange)
                 if started is not None:
                     end_request(started, scope, request_id, method, endpoint, status, exchange.error)
 
-    async def _serve(self, exchange: "_Exchange") -> None:
-        scope = exchange.scope
-        try:
-            if self._in_progress > self._limit and not scope["path"].startswith(ALWAYS_SERVED):
-                detail = f"More than {self._limit} requests at once; try again."
-                await problem(503, detail, headers={"Retry-After": "1"})(scope, exchange.receive, exchange.send)
-                return
-            if not board.empty and not scope["path"].startswith(ALWAYS_SERVED):
-                await board.delay("http_latency")
-                board.fail("http_errors")
-            await self.app(scope, exchange.receive, exchange.send)
-        except Exception as error:
-            # The last resort: what no handler expected. The client learns the id, the line has the rest.
-            exchange.error = error
-            if exchange.client_gone:
-                return
-            logger.error("request failed", exc_info=error)
-            if exchange.status is None:
-                detail = "Something broke on our side; its cause is in the logs under this request id."
-                await problem(500, detail)(scope, exchange.receive, exchange.send)
-            # Else the answer had begun: it stays unfinished, which the server turns into a cut connection.
+    async def _hindered(self, exchange: "_Exchange") -> None:
+        """Answers one request too many itself, and lets faults strike."""
+        if exchange.scope["path"].startswith(ALWAYS_SERVED):
+            return
+        if self._in_progress > self._limit:
+            detail = f"More than {self._limit} requests at once; try again."
+            await problem(503, detail, headers={"Retry-After": "1"})(exchange.scope, exchange.receive, exchange.send)
+            return
+        await board.delay("http_latency")
+        board.fail("http_errors")
+
+    async def _last_resort(self, exchange: "_Exchange", error: Exception) -> None:
+        """What no handler expected: the client learns the id, the line has the rest."""
+        exchange.error = error
+        if exchange.client_gone:
+            return
+        logger.error("request failed", exc_info=error)
+        if exchange.status is None:
+            detail = "Something broke on our side; its cause is in the logs under this request id."
+            await problem(500, detail)(exchange.scope, exchange.receive, exchange.send)
+        # Else the answer had begun: it stays unfinished, which the server turns into a cut connection.
 
     def _record(self, exchange: "_Exchange") -> tuple[str, str, int]:
         """Counts the request and writes its line; returns its method, endpoint and status as they are counted."""

@@ -20,6 +20,7 @@ from opentelemetry.trace import (
     get_current_span,
     set_span_in_context,
 )
+from opentelemetry.trace.propagation import _SPAN_KEY
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.types import AttributeValue
 
@@ -52,6 +53,11 @@ active = _Tracing()
 def chosen() -> bool:
     """Whether the ratio chooses a request that nobody else decided on."""
     return random.random() < active.ratio  # noqa: S311 - no secret depends on it
+
+
+def alone(span: Span) -> Context:
+    """A context of this span and nothing else: what `set_span_in_context(span, NOWHERE)` makes by way of two copies."""
+    return Context({_SPAN_KEY: span})
 
 
 def unsampled(parent: SpanContext | None) -> SpanContext:
@@ -136,7 +142,7 @@ class in_job(in_span):  # noqa: N801
             self._span = active.tracer.start(self._name, self._kind, None, self._attributes, links)
         else:
             self._span = NonRecordingSpan(unsampled(None))
-        self._token = attach(set_span_in_context(self._span, NOWHERE))
+        self._token = attach(alone(self._span))
         return self._span
 
 

@@ -19,7 +19,6 @@ from opentelemetry.trace import (
     SpanKind,
     StatusCode,
     get_current_span,
-    set_span_in_context,
 )
 from opentelemetry.util.types import AttributeValue
 from starlette.types import Scope
@@ -30,7 +29,7 @@ from app.core.light_span import Tracer
 from app.core.log_writer import LogFiles
 from app.core.routing import UNMATCHED
 from app.core.span_export import Destination, SpanFiles, SpanQueue, Tempo
-from app.core.spans import NOWHERE, active, chosen, fail, unsampled, w3c
+from app.core.spans import NOWHERE, active, alone, chosen, fail, unsampled, w3c
 from app.core.trace_orders import orders
 
 #: What waits at the end has this long to be sent (seconds).
@@ -84,7 +83,7 @@ def start_request(scope: Scope, headers: Mapping[bytes, bytes], request_id: str)
         span: Span = tracer.start("HTTP", SpanKind.SERVER, parent)
     else:
         span = NonRecordingSpan(unsampled(parent))
-    return span, attach(set_span_in_context(span, NOWHERE))
+    return span, attach(alone(span))
 
 
 def _caller(scope: Scope) -> SpanContext | None:

@@ -57,9 +57,10 @@ SUCCESS_WINDOW_SECONDS = 600.0
 
 def _exemplar() -> dict[str, str] | None:
     """The current span, by which a measurement leads to its trace; None where there is no trace to lead to."""
-    context = get_current_span().get_span_context()
-    if not context.trace_flags.sampled:
+    span = get_current_span()
+    if not span.is_recording():
         return None
+    context = span.get_span_context()
     return {"trace_id": format_trace_id(context.trace_id), "span_id": format_span_id(context.span_id)}
 
 
