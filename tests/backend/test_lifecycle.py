@@ -89,6 +89,19 @@ def test_a_stop_finishes_what_is_in_flight_within_five_seconds(program: BackendP
         assert until(lambda job=job: finished(program.address, job), "the job ends", seconds=20) == "completed"
 
 
+def test_a_fault_outlives_a_killed_process_and_still_ends_at_its_time(program: BackendProcess) -> None:
+    program.start()
+    url = program.address + "/internal/faults"
+    until_then = httpx.put(url, json={"fault": "ai_down", "seconds": 8}, timeout=10).json()[0]["until"]
+    program.stop(signal.SIGKILL)
+    program.start()
+    found = [(fault["fault"], fault["until"]) for fault in httpx.get(url, timeout=10).json()]
+    if time.time() < until_then:  # a start takes a second, or longer than the fault on a machine with no time
+        assert found == [("ai_down", until_then)], "nobody but the clock ends it"
+    time.sleep(max(0.0, until_then - time.time()))
+    assert httpx.get(url, timeout=10).json() == []
+
+
 def test_a_store_that_cannot_be_reached_ends_the_start_with_a_reason(tmp_path: Path) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
