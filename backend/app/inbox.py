@@ -68,7 +68,8 @@ def create_inbox(settings: Settings | None = None) -> FastAPI:
 
     @app.get("/runbooks/{alertname}", response_class=HTMLResponse)
     async def runbook(alertname: str) -> str:
-        """What to do when this alert fires."""
+        """What to do when this alert fires. Pages name each other as files do, with `.md`."""
+        alertname = alertname.removesuffix(".md")
         page = settings.runbooks_dir / f"{alertname}.md"
         if not re.fullmatch(r"[A-Za-z0-9]{1,100}", alertname) or not page.is_file():
             raise ProblemError(404, "No runbook has this name; GET /runbooks lists them.")

@@ -140,6 +140,7 @@ async def test_runbooks_are_pages(client: httpx.AsyncClient) -> None:
     assert "<h1>Watchdog</h1>" in page.text
     assert "<table>" in page.text
     assert "<b>" not in page.text, "HTML in a runbook stays text"
+    assert (await client.get("/runbooks/Watchdog.md")).text == page.text, "as one page names another"
     assert '<a href="/runbooks/Watchdog">' in (await client.get("/runbooks")).text
     for name in ("Nothing", "..%2Fsecret", "a b"):
         assert (await client.get(f"/runbooks/{name}")).status_code == 404
