@@ -14,7 +14,8 @@ from pathlib import Path
 from scripts.pdf import pdf
 
 #: Folders that hold no document of the repository's own; hidden ones are left out as well.
-SKIPPED_FOLDERS = frozenset({"node_modules", "site-packages", "tests", "logs", "reports", "secrets"})
+#: Nor are the runbooks asked about: sixty pages that resemble each other in their words hide the one that answers.
+SKIPPED_FOLDERS = frozenset({"node_modules", "site-packages", "tests", "logs", "reports", "runbooks", "secrets"})
 #: Below this many characters a section is a heading with little under it, not worth a file of its own.
 SECTION_MINIMUM = 200
 #: Sections converted into each format at the start of a run.
