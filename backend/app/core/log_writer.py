@@ -117,9 +117,9 @@ class LogWriter:
         self._write_piece()
 
     def _write_piece(self) -> None:
-        levels: Counter[str] = Counter()
+        levels: dict[str, int] = {}
         lines: list[bytes] = []
-        while self._lines and len(lines) < PIECE_LINES:
+        for _ in range(min(len(self._lines), PIECE_LINES)):
             level, line, fields, texts, foreign = self._lines.popleft()
             if fields is not LOOKED_AT:
                 harmless = fields is not None and self._is_harmless(line, fields, texts)
@@ -127,7 +127,7 @@ class LogWriter:
                     harmless = foreign.isprintable() and not suspicious(f" {foreign}".encode())
                 line = line if harmless else self._checked(line, fields, texts)
             lines.append(line)
-            levels[level] += 1
+            levels[level] = levels.get(level, 0) + 1
         data = b"".join(lines)
         filed = self._write_file(data, len(lines))
         shown = self._stdout.write(data)
@@ -136,7 +136,7 @@ class LogWriter:
         self._able = filed or shown
         if not self._able:
             with self._refusing:
-                self._refused += levels
+                self._refused.update(levels)
             return
         for level, count in levels.items():
             metrics.log_messages.labels(level).inc(count)
