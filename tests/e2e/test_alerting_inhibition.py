@@ -29,7 +29,7 @@ CASES: dict[str, tuple[list[Told], list[Told]]] = {
         ],
     ),
     "a cause that is over": (
-        [("FailureAftermath", "info", {"source_alert": "VectorStoreUnreachable"}), ("AIServiceDown", "critical", {})],
+        [("FailureAftermath", "info", {"source_alert": "VectorStoreUnreachable"})],
         [
             ("HighErrorRateAbsolute", "critical", {}),
             ("CriticalUnresolved", "escalation", {"source_alert": "ChatSuccessBudgetBurn"}),
@@ -45,12 +45,19 @@ CASES: dict[str, tuple[list[Told], list[Told]]] = {
         ],
     ),
     "errors that are over": (
-        # A new burst of errors is news even then.
-        [("FailureAftermath", "info", {"source_alert": "HighErrorRate"}), ("HighErrorRate", "critical", {})],
+        [("FailureAftermath", "info", {"source_alert": "HighErrorRate"})],
         [
             ("AvailabilityBudgetBurn", "critical", {"window": "1h"}),
             ("CriticalUnresolved", "escalation", {"source_alert": "ChatSuccessBudgetBurn"}),
         ],
+    ),
+    "new errors after others": (
+        [("FailureAftermath", "info", {"source_alert": "HighErrorRate"}), ("HighErrorRate", "critical", {})],
+        [],
+    ),
+    "another cause after one": (
+        [("FailureAftermath", "info", {"source_alert": "DatabaseUnreachable"}), ("AIServiceDown", "critical", {})],
+        [],
     ),
     "an outage that spent the budget": (
         [
