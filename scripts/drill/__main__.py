@@ -1,7 +1,8 @@
 """`make drill ALERT=AIServiceDown` on the stack in use, `make drill ALL=1` on one of its own with shortened timings.
 
-Exit status 1 when a drill failed, 2 when it was asked nonsense. What could not be run is listed, and is no success.
-RESULTS=1 writes docs/bench/drills.json, FACTOR=20 is how much shorter the timings are.
+ALERT with ALL=1 runs that drill, or several, on the stack of its own. Exit status 1 when a drill failed, 2 when it was
+asked nonsense. What could not be run is listed, and is no success. RESULTS=1 writes docs/bench/drills.json, FACTOR=20 is
+how much shorter the timings are.
 """
 
 import contextlib
@@ -103,13 +104,14 @@ def table(results: list[Result]) -> Table:
     return shown
 
 
-def chosen(alert: str) -> list[Drill]:
-    """The drill of one alert. Raises LookupError saying why there is none."""
-    found = [drill for drill in DRILLS if drill.alert == alert]
-    if not found:
-        known = ", ".join(drill.alert for drill in DRILLS)
-        raise LookupError(f"{alert} has no drill: {WITHOUT.get(alert, 'no such alert')}. There are drills of {known}")
-    return found
+def chosen(alerts: str) -> list[Drill]:
+    """The drills of one alert, or of several. Raises LookupError saying why one has none."""
+    names, known = alerts.split(), [drill.alert for drill in DRILLS]
+    for name in names:
+        if name not in known:
+            reason = WITHOUT.get(name, "no such alert")
+            raise LookupError(f"{name} has no drill: {reason}. There are drills of {', '.join(known)}")
+    return [drill for drill in DRILLS if drill.alert in names]
 
 
 def main() -> int:

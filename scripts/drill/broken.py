@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,7 +13,9 @@ import httpx
 import psutil
 import yaml
 
-from scripts.drill.faults import Fault
+from scripts.drill import load
+from scripts.drill.faults import CannotMake, Fault
+from scripts.drill.load import Load
 from scripts.drill.stacks import SMALL_DISK, Own, Stack
 
 #: Nobody answers there.
@@ -130,6 +133,29 @@ def disk_filled() -> Fault:
             path.unlink(missing_ok=True)
 
     return Fault("the logs' disk filled", make, (SMALL_DISK,), own=True)
+
+
+def extraction_stopped() -> Fault:
+    """The process that reads documents stands still (SIGSTOP), and more of them come."""
+
+    @contextlib.contextmanager
+    def make(stack: Stack) -> Iterator[None]:
+        backend = psutil.Process(_own(stack).processes.pid("backend"))
+        with load.running(stack.address("backend"), (Load("upload", 0.5),)):
+            deadline = time.monotonic() + 20
+            while not (readers := backend.children()):
+                if time.monotonic() > deadline:
+                    raise CannotMake("no process of the backend reads documents")
+                time.sleep(0.1)
+            for reader in readers:
+                reader.suspend()
+            try:
+                yield
+            finally:
+                for reader in readers:
+                    reader.resume()
+
+    return Fault("the process that reads documents stopped", make, own=True)
 
 
 def frozen(part: str, stopped: float, runs: float) -> Fault:

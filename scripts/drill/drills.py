@@ -25,14 +25,14 @@ _AI_DOWN = injected("ai_down")
 _SHORT_QUEUE = replace(injected("log_burst"), own=True)
 _INDEXING = injected("indexing_failures", Load("upload", 3), logs=True)
 _WITHOUT_TEMPO = stopped("tempo", Load("list", 20), uses=frozenset({"tempo", "backend"}))
-_WITHOUT_PROMTAIL = stopped("promtail")
+_WITHOUT_PROMTAIL = stopped("promtail", uses=frozenset({"loki", "backend"}))
 _LIST, _CHAT, _STREAM = Load("list", 20), Load("chat", 3), Load("stream", 3)
 
 _PROMETHEUS = ("prometheus", "/etc/prometheus/prometheus.yml")
 _ALERTMANAGER = ("alertmanager", "/etc/alertmanager/alertmanager.yml")
 _UNEVALUATED = broken.rule_added("prometheus", "up + on () up", "a rule that cannot be evaluated")
 _UNEVALUATED_LOGS = broken.rule_added(
-    "loki", 'sum(sum_over_time({service=~".+"} | json | unwrap message [15s]))', "a rule that cannot be evaluated"
+    "loki", 'sum(sum_over_time({service=~".+"} | json | unwrap timestamp [15s]))', "a rule that cannot be evaluated"
 )
 _SECOND_ALERTMANAGER = broken.configured(*_PROMETHEUS, broken.second_alertmanager, "a second Alertmanager, away")
 _SECOND_WEBHOOK = broken.configured(*_ALERTMANAGER, broken.second_webhook, "a second webhook, away")
@@ -44,7 +44,7 @@ DRILLS: tuple[Drill, ...] = (
     Drill("WatchdogNotArriving", silenced("Watchdog"), slow=200),
     Drill("IndexingJobsFailing", _INDEXING),
     Drill("ExceptionSurge", _INDEXING, {"service": "backend"}),
-    Drill("IndexingStuck", injected("ai_slow", Load("book", 0.5), delay=25)),
+    Drill("IndexingStuck", broken.extraction_stopped()),
     Drill("UserSatisfactionFalling", dissatisfied()),
     Drill("HighResponseTime", injected("http_latency", _LIST, percent=20, delay=3)),
     Drill("AIFirstTokenSlow", injected("ai_slow", _STREAM, _LIST, percent=20, delay=4)),
@@ -54,14 +54,14 @@ DRILLS: tuple[Drill, ...] = (
     Drill("LogMessagesDropped", _SHORT_QUEUE, {"service": "backend"}),
     Drill("LokiDown", stopped("loki")),
     Drill("PromtailLagging", broken.flooded()),
-    Drill("LokiRuleFailures", _UNEVALUATED_LOGS),
+    Drill("LokiRuleFailures", _UNEVALUATED_LOGS, slow=60),
     Drill("PrometheusRuleFailures", _UNEVALUATED),
     Drill("ConfigReloadFailed", broken.configured(*_PROMETHEUS, broken.unreadable, "an unknown key in prometheus.yml")),
     Drill("PrometheusNotificationsFailing", _SECOND_ALERTMANAGER),
     Drill("AlertmanagerNotificationsFailing", _SECOND_WEBHOOK),
     Drill("MetricsAbsent", _METRIC_LOST, {"service": "node-exporter"}),
     Drill("PromtailDown", _WITHOUT_PROMTAIL),
-    Drill("ServiceSilent", _WITHOUT_PROMTAIL, {"service": "alert-inbox"}),
+    Drill("ServiceSilent", _WITHOUT_PROMTAIL, {"service": "backend"}),
     Drill("TempoDown", _WITHOUT_TEMPO),
     Drill("SpansDropped", _WITHOUT_TEMPO, {"service": "backend"}),
     Drill("TargetDown", stopped("node-exporter", uses=frozenset({"node-exporter"})), {"service": "node-exporter"}),

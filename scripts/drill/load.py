@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import httpx
 
-Kind = Literal["list", "chat", "stream", "nonsense", "upload", "book", "complaint", "praise"]
+Kind = Literal["list", "chat", "stream", "nonsense", "upload", "complaint", "praise"]
 #: Answered from this project's own documents, which a stack in use has, and a drill's own stack is given.
 QUESTION = "How do I start the whole stack?"
 NONSENSE = "xylophone quetzal zeppelin obelisk"
@@ -19,10 +19,7 @@ SMALL = b"A document of a drill: whoever reads it learns nothing."
 
 @dataclass(frozen=True)
 class Load:
-    """So many requests a second of one kind. `complaint` and `praise` rate an answer with 1 and 5.
-
-    A `book` takes many calls of the AI to be indexed.
-    """
+    """So many requests a second of one kind. `complaint` and `praise` rate an answer with 1 and 5."""
 
     kind: Kind
     rate: float
@@ -70,8 +67,6 @@ async def _one(client: httpx.AsyncClient, kind: Kind) -> None:
                 await client.get("/api/v1/indexing/jobs?limit=1")
             case "upload":
                 await client.post("/api/v1/documents", files={"file": ("drill.txt", SMALL, "text/plain")})
-            case "book":
-                await client.post("/api/v1/documents", files={"file": ("book.txt", SMALL * 5000, "text/plain")})
             case "complaint" | "praise":
                 rating = {"message_id": (await _ask(client, QUESTION))["message_id"]}
                 await client.post("/api/v1/feedback", json=rating | {"score": 1 if kind == "complaint" else 5})

@@ -11,9 +11,9 @@ from typing import Protocol
 import httpx
 
 from scripts import addresses
-from scripts.drill import shorten
+from scripts.drill import load, shorten
+from scripts.local import compose
 from scripts.local.apart import Apart, NotHere, finder, lacking
-from scripts.local.compose import load
 from scripts.local.supervise import Supervisor
 from scripts.up import compose_command
 
@@ -89,12 +89,10 @@ class Own:
         """Raises NotHere where a program is missing without which there is no drill."""
         self.project = shorten.copy(place / "project", factor)
         environment = {**os.environ, "AI_PROVIDER": "local", "ALERTMANAGER_CONFIG": "alertmanager.yml"}
-        environment |= shorten.settings(factor) | {
-            "LOG_LEVEL": "INFO",
-            "FAULTS_ENABLED": "true",
-            "LOG_QUEUE_LINES": "100",
-        }
-        search, services = finder(environment), load(self.project, environment)
+        environment |= shorten.settings(factor) | {"LOG_LEVEL": "INFO", "FAULTS_ENABLED": "true"}
+        # A burst of lines is more than this queue holds, and a reader of documents that stands still may do so.
+        environment |= {"LOG_QUEUE_LINES": "100", "EXTRACTION_SECONDS": "600"}
+        search, services = finder(environment), compose.load(self.project, environment)
         self._missing = {name: lacking(search.find(services[name])) for name in (*NEEDED, *FURTHER)}
         for name in NEEDED:
             if self._missing[name]:
@@ -154,4 +152,6 @@ def own(place: Path, factor: float) -> Iterator[Own]:
         file = {"file": ("README.md", (addresses.PROJECT / "README.md").read_bytes(), "text/markdown")}
         httpx.post(f"{stack.address('backend')}/api/v1/documents", files=file, timeout=30).raise_for_status()
         time.sleep(2)
-        yield stack
+        # Somebody is always there: the heartbeat of a minute alone is silence where a minute is three seconds.
+        with load.running(stack.address("backend"), (load.Load("list", 1),)):
+            yield stack
