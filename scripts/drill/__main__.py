@@ -1,8 +1,8 @@
 """`make drill ALERT=AIServiceDown` on the stack in use, `make drill ALL=1` on one of its own with shortened timings.
 
 ALERT with ALL=1 runs that drill, or several, on the stack of its own. Exit status 1 when a drill failed, 2 when it was
-asked nonsense. What could not be run is listed, and is no success. RESULTS=1 writes docs/bench/drills.json, FACTOR=20 is
-how much shorter the timings are.
+asked nonsense. What could not be run is listed, and is no success. RESULTS=1 writes docs/bench/drills.json, FACTOR=20
+is how much shorter the timings are.
 """
 
 import contextlib
