@@ -66,11 +66,14 @@ def scrape_interval(project: Path) -> float:
     return seconds(_yaml(project / "prometheus" / "prometheus.yml")["global"]["scrape_interval"])
 
 
-def grouping(project: Path, severity: str) -> tuple[float, float]:
-    """Alertmanager's group_wait and group_interval for a severity, in seconds."""
+def grouping(project: Path, severity: str, alertname: str = "") -> tuple[float, float]:
+    """Alertmanager's group_wait and group_interval in seconds: of a severity, or of an alert with its own route."""
     root = _yaml(project / "monitoring" / "alertmanager" / "alertmanager.yml")["route"]
     own = [route for route in root["routes"] if f'severity="{severity}"' in route["matchers"]]
-    route = {**root, **(own[0] if own else {})}
+    within = [
+        route for route in (own[0].get("routes", ()) if own else ()) if f'alertname="{alertname}"' in route["matchers"]
+    ]
+    route = {**root, **(own[0] if own else {}), **(within[0] if within else {})}
     return seconds(route["group_wait"]), seconds(route["group_interval"])
 
 

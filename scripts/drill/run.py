@@ -85,7 +85,7 @@ def run(stack: Stack, drills: Sequence[Drill], say: Say) -> list[Result]:
 
 
 def _patience(stack: Stack, way: Way, resolving: bool) -> float:
-    wait, interval = floors.grouping(stack.project, str(way.rule.labels.get("severity", "")))
+    wait, interval = floors.grouping(stack.project, str(way.rule.labels.get("severity", "")), way.rule.name)
     ten_minutes = 120 * floors.scrape_interval(stack.project)  # windows of recorded series are no longer than that
     own = way.rule.keep + interval if resolving else way.rule.hold + wait + way.drill.slow
     return own + way.rule.window + ten_minutes + SPARE_SECONDS
@@ -125,7 +125,7 @@ def _follow(stack: Stack, ways: Sequence[Way], begun: float, ended: float | None
 
 def _result(stack: Stack, way: Way, begun: float, ended: float) -> Result:
     scrape = floors.scrape_interval(stack.project)
-    wait, _ = floors.grouping(stack.project, str(way.rule.labels.get("severity", "")))
+    wait, _ = floors.grouping(stack.project, str(way.rule.labels.get("severity", "")), way.rule.name)
     lowest = None
     if way.delivered:
         step = max(scrape / 2, (way.delivered - begun) / 5000)

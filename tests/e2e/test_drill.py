@@ -10,7 +10,7 @@ from scripts.drill.run import run
 from scripts.local.apart import NotHere
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_a_fault_is_told_ends_and_is_told_to_be_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stacks, "FURTHER", ())  # what this alert needs
     said: list[str] = []
