@@ -63,7 +63,7 @@ class Span:
 #: hour and more notices when that share of its window is spent, and the slow one outlives what caused it.
 _FAILURES = (
     Follower("HighErrorRate", 20, 4.75 * MINUTE),
-    Follower("HighErrorRateAbsolute", 15, 4.95 * MINUTE),
+    Follower("HighErrorRateAbsolute", 5, 4.95 * MINUTE),
     Follower("AvailabilityBudgetBurn", 9 * MINUTE, 4 * MINUTE, window="1h"),
     Follower("AvailabilityBudgetBurn", 22 * MINUTE, 28 * MINUTE, window="6h", needs=22 * MINUTE),
     Follower("LogErrorBurst", 30, 5 * MINUTE),

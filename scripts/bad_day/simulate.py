@@ -55,13 +55,20 @@ def configuration(plain: bool, url: str, factor: float) -> dict[str, Any]:
         del config[key]
     for receiver in config["receivers"]:
         receiver["webhook_configs"] = [{"url": url}]
-    for route in (config["route"], *config["route"]["routes"]):
+    for route in routes(config["route"]):
         route.pop("mute_time_intervals", None)
         if plain:
             route["group_by"] = ["..."]
     if plain:
         del config["inhibit_rules"]
     return config
+
+
+def routes(route: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A route and all below it."""
+    yield route
+    for child in route.get("routes", ()):
+        yield from routes(child)
 
 
 @contextlib.contextmanager

@@ -36,6 +36,7 @@ def test_the_real_rules_are_read_with_their_times() -> None:
 def test_grouping_is_that_of_the_severitys_route() -> None:
     assert floor.grouping(PROJECT, "critical") == (10, 60)
     assert floor.grouping(PROJECT, "warning") == (30, 300)
+    assert floor.grouping(PROJECT, "critical", "HighErrorRateAbsolute") == (180, 60), "a route of its own"
     assert floor.grouping(PROJECT, "unknown") == (10, 60), "the root's"
 
 
