@@ -55,7 +55,8 @@ def follow_all(stack: Stack, drills: list[Drill], console: Console) -> list[Resu
             for future in done:
                 del running[future]
                 results += future.result()
-    return results
+    order = [drill.alert for drill in drills]
+    return sorted(results, key=lambda result: order.index(result.alert))
 
 
 @contextlib.contextmanager

@@ -81,7 +81,10 @@ def run(stack: Stack, drills: Sequence[Drill], say: Say) -> list[Result]:
         return [Result(drill.alert, fault.words, problem=f"the fault: {error}") for drill in drills]
     ended = time.time()
     _follow(stack, [way for way in ways if way.delivered], begun, ended, say)
-    return [_result(stack, way, begun, ended) for way in ways]
+    try:
+        return [_result(stack, way, begun, ended) for way in ways]
+    except httpx.HTTPError as error:
+        return [Result(drill.alert, fault.words, problem=f"its floor cannot be asked for: {error}") for drill in drills]
 
 
 def _patience(stack: Stack, way: Way, resolving: bool) -> float:
