@@ -17,11 +17,18 @@ from tests.programs import PROJECT, accepted
 FOLDER = PROJECT / "prometheus"
 RULES = rules.read()
 ALERTS = [rule for rule in RULES if not rule.record]
+EXPOSED = lint.expositions()
 FILES = sorted(path.name for path in rules.FOLDER.glob("*.yml"))
 TESTS = sorted(path.name for path in (FOLDER / "tests").glob("*.yml"))
 LINKS = {
     "runbook_url": "{{ $externalLabels.inbox_url }}/runbooks/",
     "dashboard": "{{ $externalLabels.grafana_url }}/d/",
+}
+
+SERVICES = {
+    name
+    for file in PROJECT.glob("docker-compose*.yml")
+    for name in yaml.safe_load(file.read_text(encoding="utf-8"))["services"]
 }
 
 #: The specification's six: severity and duration.
@@ -107,10 +114,9 @@ def test_the_dashboard_of_an_alert_has_the_panel_that_it_names(alert: rules.Rule
 
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
 def test_the_service_of_an_alert_is_one_of_the_stack(alert: rules.Rule) -> None:
-    services = {name for file in PROJECT.glob("docker-compose*.yml") for name in read_yaml(file.name)["services"]}
     if "by (service" in alert.expr and "service" not in alert.labels:
         return  # it keeps the service of what it is about
-    assert alert.labels["service"] in (*services, "{{ $labels.job }}", "{{ $labels.service }}")
+    assert alert.labels["service"] in (*SERVICES, "{{ $labels.job }}", "{{ $labels.service }}")
 
 
 def test_the_specified_alerts_have_their_severity_and_duration() -> None:
@@ -130,7 +136,7 @@ def test_an_alert_waits_longer_than_a_restart_of_prometheus_forgets() -> None:
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
 def test_every_metric_and_label_of_a_rule_exists(rule: rules.Rule) -> None:
-    assert lint.unknown(rule.expr, lint.expositions(), lint.of_records(RULES)) == []
+    assert lint.unknown(rule.expr, EXPOSED, lint.of_records(RULES)) == []
 
 
 @pytest.mark.parametrize(
@@ -146,7 +152,7 @@ def test_every_metric_and_label_of_a_rule_exists(rule: rules.Rule) -> None:
     ],
 )
 def test_a_metric_or_label_that_nothing_exposes_is_found(expr: str, line: str) -> None:
-    assert lint.unknown(expr, lint.expositions(), lint.of_records(RULES))[0].startswith(line)
+    assert lint.unknown(expr, EXPOSED, lint.of_records(RULES))[0].startswith(line)
 
 
 def test_every_metric_that_a_rule_rests_on_is_missed_when_it_is_gone(
