@@ -86,6 +86,8 @@ def _run(stack: Stack, group: list[Drill], progress: Progress, end: threading.Ev
 
     try:
         return run(stack, group, say)
+    except Exception as error:  # one that goes wrong in a way that nobody foresaw must not cost the others
+        return [Result(drill.alert, drill.fault.words, problem=f"{type(error).__name__}: {error}") for drill in group]
     finally:
         progress.remove_task(task)
 

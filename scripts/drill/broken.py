@@ -153,7 +153,8 @@ def extraction_stopped() -> Fault:
                 yield
             finally:
                 for reader in readers:
-                    reader.resume()
+                    with contextlib.suppress(psutil.NoSuchProcess):  # given up by the backend meanwhile
+                        reader.resume()
 
     return Fault("the process that reads documents stopped", make, own=True)
 

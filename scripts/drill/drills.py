@@ -24,7 +24,8 @@ _AI_DOWN = injected("ai_down")
 #: A stack of the drill's own has a queue of 100 lines (stacks.py); the burst is 200 at once.
 _SHORT_QUEUE = replace(injected("log_burst"), own=True)
 _INDEXING = injected("indexing_failures", Load("upload", 3), logs=True)
-_WITHOUT_TEMPO = stopped("tempo", Load("list", 20), uses=frozenset({"tempo", "backend"}))
+#: Two spans a request fill the exporter's queue (8,192) in half a minute.
+_TRACES_WAIT = stopped("tempo", Load("list", 150), uses=frozenset({"tempo", "backend"}))
 _WITHOUT_PROMTAIL = stopped("promtail", uses=frozenset({"loki", "backend"}))
 _LIST, _CHAT = Load("list", 20), Load("chat", 3)
 
@@ -64,8 +65,8 @@ DRILLS: tuple[Drill, ...] = (
     Drill("MetricsAbsent", _METRIC_LOST, {"service": "node-exporter"}),
     Drill("PromtailDown", _WITHOUT_PROMTAIL),
     Drill("ServiceSilent", _WITHOUT_PROMTAIL, {"service": "backend"}),
-    Drill("TempoDown", _WITHOUT_TEMPO),
-    Drill("SpansDropped", _WITHOUT_TEMPO, {"service": "backend"}),
+    Drill("TempoDown", stopped("tempo", uses=frozenset({"tempo"}))),
+    Drill("SpansDropped", _TRACES_WAIT, {"service": "backend"}, slow=60),
     Drill("TargetDown", stopped("node-exporter", uses=frozenset({"node-exporter"})), {"service": "node-exporter"}),
     Drill("EventLoopBlocked", broken.frozen("backend", stopped=0.4, runs=0.4)),
     Drill("BackendCrashLooping", restarted("backend", times=4)),

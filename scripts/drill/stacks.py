@@ -89,9 +89,11 @@ class Own:
         """Raises NotHere where a program is missing without which there is no drill."""
         self.project = shorten.copy(place / "project", factor)
         environment = {**os.environ, "AI_PROVIDER": "local", "ALERTMANAGER_CONFIG": "alertmanager.yml"}
-        environment |= shorten.settings(factor) | {"LOG_LEVEL": "INFO", "FAULTS_ENABLED": "true"}
         # A burst of lines is more than this queue holds, and a reader of documents that stands still may do so.
-        environment |= {"LOG_QUEUE_LINES": "100", "EXTRACTION_SECONDS": "600"}
+        settings = shorten.settings(factor) | {"LOG_QUEUE_LINES": "100", "EXTRACTION_SECONDS": "600"}
+        settings |= {"LOG_LEVEL": "INFO", "FAULTS_ENABLED": "true"}
+        lines = "".join(f"{name}={value}\n" for name, value in settings.items())
+        (self.project / ".env").write_text(lines, encoding="utf-8")  # where the compose file has the backend look
         search, services = finder(environment), compose.load(self.project, environment)
         self._missing = {name: lacking(search.find(services[name])) for name in (*NEEDED, *FURTHER)}
         for name in NEEDED:
