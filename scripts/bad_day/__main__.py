@@ -9,7 +9,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
@@ -80,7 +79,7 @@ def main() -> int:
     count, minutes = int(os.environ.get("FAULTS", "40")), float(os.environ.get("MINUTES", "6"))
     seed = int(os.environ.get("SEED", "1"))
     faults = day(count, random.Random(seed))  # noqa: S311 - the same seed, the same day
-    known, report = rules(), Report(Console(highlight=False))
+    known, report = rules(), Report()
     critical = [fault for fault in faults if is_urgent(fault.kind, known)]
     urgent = max(1, len(critical))
     report.say(f"{count} faults over 24 hours in {minutes:g} minutes; {len(critical)} of them are critical")
