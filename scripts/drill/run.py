@@ -64,6 +64,8 @@ def run(stack: Stack, drills: Sequence[Drill], say: Say) -> list[Result]:
     reason = next(filter(None, map(stack.missing, (*fault.parts, *by_logs))), "")
     if not reason and fault.own and not stack.own:
         reason = "on a stack in use its configuration would have to be broken: `make drill ALL=1` has one of its own"
+    if stack.own:
+        reason = reason or drills[0].only_real
     severities = {str(way.rule.labels.get("severity", "")) for way in ways}
     if hours := next(filter(None, (floors.quiet(stack.project, one, datetime.now(UTC)) for one in severities)), ""):
         reason = reason or f"Alertmanager holds it back by its {hours}; `make drill ALL=1` does without them"
