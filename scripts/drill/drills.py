@@ -56,7 +56,7 @@ DRILLS: tuple[Drill, ...] = (
     Drill("HighResponseTime", injected("http_latency", _LIST, percent=20, delay=3)),
     Drill("AIFirstTokenSlow", injected("ai_slow", Load("stream", 8), _LIST, percent=10, delay=4)),
     Drill("AIResponseSlow", injected("ai_slow", Load("chat", 8), _LIST, percent=10, delay=12)),
-    Drill("AIErrorsHigh", injected("ai_down", _CHAT, _LIST, percent=15)),
+    Drill("AIErrorsHigh", injected("ai_down", Load("upload", 3), percent=20)),
     Drill("LogErrorBurst", injected("log_burst", logs=True), {"service": "backend"}),
     Drill("LogMessagesDropped", _SHORT_QUEUE, {"service": "backend"}),
     Drill("LokiDown", stopped("loki")),

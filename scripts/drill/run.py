@@ -102,7 +102,8 @@ def _not_quiet(stack: Stack, ways: Sequence[Way], say: Say) -> str:
     while True:
         firing = [way.drill.alert for way in ways if is_firing(stack, way.drill, way.rule)]
         service = str(ways[0].drill.labels.get("service") or ways[0].rule.labels.get("service", ""))
-        left = firing or (holds_back(stack, service) if stack.own else [])
+        severity = str(ways[0].rule.labels.get("severity", ""))
+        left = firing or (holds_back(stack, service, severity) if stack.own else [])
         if not left:
             return ""
         if time.time() >= deadline:

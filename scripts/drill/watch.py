@@ -13,6 +13,8 @@ from scripts.drill.stacks import Stack
 
 #: Of one look; the inbox's own clock says when it was told, so that this adds nothing to what is measured.
 POLL_SECONDS = 0.2
+_EXPLAINS = {"BackendDown", "AIServiceDown", "DatabaseUnreachable", "VectorStoreUnreachable", "HighErrorRate"}
+_EXPLAINS |= {"FailureAftermath"}
 #: One for all: a client of its own for each look would cost more than the look.
 _client = httpx.Client(timeout=5, trust_env=False)
 
@@ -66,15 +68,21 @@ def is_firing(stack: Stack, drill: Drill, rule: Rule) -> bool:
     return any(one["state"] == "firing" and _fits(one["labels"], drill) for one in active(stack, rule.logs))
 
 
-def holds_back(stack: Stack, service: str) -> list[str]:
-    """The names of firing alerts because of which Alertmanager would hold back others of this service."""
+def holds_back(stack: Stack, service: str, severity: str) -> list[str]:
+    """The names of firing alerts because of which Alertmanager would hold back others of this service.
+
+    A warning is held back by everything critical, the rest by what explains it (monitoring/alertmanager).
+    """
     return sorted(
         {
             one["labels"]["alertname"]
             for one in active(stack, logs=False)
             if one["state"] == "firing"
             and one["labels"].get("service") == service
-            and (one["labels"].get("severity") == "critical" or one["labels"]["alertname"] == "FailureAftermath")
+            and (
+                one["labels"]["alertname"] in _EXPLAINS
+                or (severity == "warning" and one["labels"].get("severity") == "critical")
+            )
         }
     )
 
