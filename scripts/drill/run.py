@@ -101,15 +101,18 @@ def _not_quiet(stack: Stack, ways: Sequence[Way], say: Say) -> str:
     deadline = time.time() + (1800 / 5 * floors.scrape_interval(stack.project) + SPARE_SECONDS if stack.own else 0)
     while True:
         firing = [way.drill.alert for way in ways if is_firing(stack, way.drill, way.rule)]
-        service = str(ways[0].drill.labels.get("service") or ways[0].rule.labels.get("service", ""))
-        severity = str(ways[0].rule.labels.get("severity", ""))
-        left = firing or (holds_back(stack, service, severity) if stack.own else [])
+        left = firing or (sorted({name for way in ways for name in _holding_back(stack, way)}) if stack.own else [])
         if not left:
             return ""
         if time.time() >= deadline:
             return f"{', '.join(left)} fires before the fault is made"
         say(f"waits for {', '.join(left)} to end")
         time.sleep(POLL_SECONDS)
+
+
+def _holding_back(stack: Stack, way: Way) -> list[str]:
+    service = way.drill.labels.get("service") or way.rule.labels.get("service", "")
+    return holds_back(stack, service, way.rule.labels.get("severity", ""))
 
 
 def _follow(stack: Stack, ways: Sequence[Way], begun: float, ended: float | None, say: Say) -> None:
