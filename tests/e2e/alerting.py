@@ -204,6 +204,7 @@ def prometheus(folder: Path, target: int, alertmanager: int | None = None, facto
     address = f"http://127.0.0.1:{free_port()}"
     arguments = [
         program("prometheus"), f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/prometheus",
+        "--enable-feature=expand-external-labels",  # what Prometheus 3 always does, 2 does when asked
         f"--web.listen-address={address.removeprefix('http://')}", "--rules.alert.resend-delay=500ms",
     ]  # fmt: skip
     links = {"GRAFANA_URL": "http://grafana.test", "INBOX_URL": "http://inbox.test"}
