@@ -28,7 +28,6 @@ _SHORT_QUEUE = replace(injected("log_burst"), own=True)
 _INDEXING = injected("indexing_failures", Load("upload", 3), logs=True)
 #: Two spans a request fill the exporter's queue (8,192) in half a minute.
 _TRACES_WAIT = stopped("tempo", Load("list", 150), uses=frozenset({"tempo", "backend"}))
-_WITHOUT_PROMTAIL = stopped("promtail", uses=frozenset({"loki", "backend"}))
 _LIST, _CHAT = Load("list", 20), Load("chat", 3)
 
 _PROMETHEUS = ("prometheus", "/etc/prometheus/prometheus.yml")
@@ -67,8 +66,7 @@ DRILLS: tuple[Drill, ...] = (
     Drill("PrometheusNotificationsFailing", _SECOND_ALERTMANAGER),
     Drill("AlertmanagerNotificationsFailing", _SECOND_WEBHOOK),
     Drill("MetricsAbsent", _METRIC_LOST, {"service": "node-exporter"}),
-    Drill("PromtailDown", _WITHOUT_PROMTAIL),
-    Drill("ServiceSilent", _WITHOUT_PROMTAIL, {"service": "backend"}),
+    Drill("PromtailDown", stopped("promtail")),
     Drill("TempoDown", stopped("tempo", uses=frozenset({"tempo"}))),
     Drill("SpansDropped", _TRACES_WAIT, {"service": "backend"}, slow=60),
     Drill("TargetDown", stopped("node-exporter", uses=frozenset({"node-exporter"})), {"service": "node-exporter"}),
@@ -96,6 +94,7 @@ WITHOUT: dict[str, str] = {
     "Watchdog": "it always fires; that it stops coming is what WatchdogNotArriving is about",
     "HighMemoryUsage": "more than 85 % of this machine's memory would have to be taken from whoever else uses it",
     "AvailabilityBudgetBurn": "HighErrorRate fires by the same errors, sooner, and holds it back",
+    "ServiceSilent": "what silences a service here (no Promtail, no backend, a full disk) has an alert that holds it back",
     "AlertmanagerDown": "while Alertmanager is away nothing is delivered; the Watchdog's absence tells it",
     "PrometheusNotificationsDropped": "10,000 alerts would have to wait for an Alertmanager",
     "PrometheusStorageCorrupted": "damaged samples are found at its start alone, which would cost the other drills",
