@@ -16,15 +16,16 @@ FILE_BYTES = 10_000_000_000
 POLL_SECONDS = 0.02
 
 
-def specola(place: Place, sampled: float) -> Subject:
-    """Metrics, the access line, and this share of the requests traced."""
+def specola(place: Place, sampled: float | None) -> Subject:
+    """Metrics, the access line, and this share of the requests traced; None: tracing is switched off."""
     settings = Settings(
         service_name=place.service,
         log_dir=place.folder,
         log_file=place.log_file.name,
         log_max_bytes=FILE_BYTES,
         otel_exporter_otlp_endpoint=place.sink,
-        otel_traces_sampler_arg=sampled,
+        otel_sdk_disabled=sampled is None,
+        otel_traces_sampler_arg=sampled or 0.0,
     )
     app = bare_app()
     app.include_router(metrics_api.router)

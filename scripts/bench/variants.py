@@ -24,13 +24,13 @@ def _bare(_: Place) -> Subject:
     return Subject(bare_app())
 
 
-def _specola(place: Place, sampled: float) -> Subject:
+def _specola(place: Place, sampled: float | None) -> Subject:
     from scripts.bench.ours import specola  # its metrics would meet the libraries' in one registry
 
     return specola(place, sampled)
 
 
-def _ours(name: str, title: str, sampled: float) -> Variant:
+def _ours(name: str, title: str, sampled: float | None) -> Variant:
     return Variant(name, f"Specola: {title}", partial(_specola, sampled=sampled), True, True, sampled)
 
 
@@ -41,7 +41,7 @@ VARIANTS = {
     variant.name: variant
     for variant in (
         Variant(BARE, "FastAPI route alone", _bare),
-        _ours(METRICS_AND_LINE, "metrics and access line", 0.0),
+        _ours(METRICS_AND_LINE, "metrics and access line", None),
         _ours(ONE_IN_TEN, "all three, one in ten traced", 0.1),
         _ours(ALL_TRACED, "all three, all traced", 1.0),
         Variant("instrumentator", "prometheus-fastapi-instrumentator", libraries.instrumentator, metrics=True),

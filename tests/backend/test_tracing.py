@@ -71,6 +71,13 @@ def ended() -> Iterator[None]:
     close_tracing()
 
 
+def test_switched_off_nothing_is_traced_and_no_trace_is_passed_on(address: str) -> None:
+    exporter = InMemorySpanExporter()
+    configure_tracing(Settings(otel_sdk_disabled=True), SimpleSpanProcessor(exporter))
+    assert httpx.get(f"{address}/outgoing").json() == {}
+    assert exporter.get_finished_spans() == ()
+
+
 def test_a_request_is_one_server_span_by_the_conventions_for_http(address: str, spans: InMemorySpanExporter) -> None:
     httpx.get(f"{address}/api/v1/items/alice?mail=alice@example.org", headers={"X-Request-ID": "find-me"})
     span = the_only(spans)

@@ -18,8 +18,8 @@ import pytest
 import yaml
 
 PROJECT = Path(__file__).resolve().parents[2]
-#: Ports of their own, so that the tests run beside a stack that is in use.
-OFFSETS = {"containers": 20000, "processes": 30000}
+#: Ports of their own, so that the tests run beside a stack that is in use, and below those that the system hands out.
+OFFSETS = {"containers": 20000, "processes": 10000}
 
 
 @dataclass

@@ -1,6 +1,8 @@
 """A shorter bad day: every kind of fault once, through two real Alertmanagers, told at most once a cause."""
 
 import random
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -75,6 +77,11 @@ def test_a_cause_is_one_page(tmp_path: Path) -> None:
     faults, known = one_each(), rules()
     urgent = [fault for fault in faults if is_urgent(fault.kind, known)]
     program = Path(alertmanager_program())
+    told = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
+    if re.search(r"version 0\.(1\d|2[0-5])\.", told.stdout + told.stderr):
+        pytest.skip(
+            "Alertmanager before 0.26 tells HighErrorRateAbsolute without waiting for HighErrorRate: one page more"
+        )
     configured, plain = run(spans(faults, known), FACTOR, program, start_folder(program), tmp_path)
     assert configured.count("page") == len(urgent) == 7
     paged = {name for to, state, names, _ in configured.messages if (to, state) == ("page", "firing") for name in names}

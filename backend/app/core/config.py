@@ -42,6 +42,7 @@ class Settings(BaseSettings):
     user_hash_key: SecretStr = SecretStr("specola-local")  # user ids in lines are hashed with it
 
     # Traces
+    otel_sdk_disabled: bool = False  # no spans and no trace ids at all
     otel_exporter_otlp_endpoint: str = ""  # OTLP over HTTP, without the path; empty: spans are written to a file
     otel_traces_sampler_arg: float = Field(1.0, ge=0, le=1)  # share of the requests that are traced
     trace_file: str = "traces.jsonl"  # in log_dir, rotated like the logs

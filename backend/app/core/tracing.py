@@ -39,8 +39,13 @@ Started = tuple[Span, Token[Context]]
 
 
 def configure_tracing(settings: Settings, processor: SpanProcessor | None = None) -> None:
-    """Begins to trace: to Tempo, to a file where the settings name no endpoint, or to `processor`."""
+    """Begins to trace: to Tempo, to a file where the settings name no endpoint, or to `processor`.
+
+    Where OTEL_SDK_DISABLED is true nothing is traced, and lines have no trace id.
+    """
     close_tracing()
+    if settings.otel_sdk_disabled:
+        return
     if processor is None:
         processor = active.queue = SpanQueue(_destination(settings))
     resource = Resource.create(
