@@ -29,7 +29,7 @@ def plot_cost(result: dict[str, Any], path: Path) -> None:
         label="without the threads that send spans",
     )
     axes.bar_label(whole, fmt="%.0f", padding=4)
-    axes.set_xlabel("microseconds of processor time a request, over a bare FastAPI route")
+    axes.set_xlabel("µs of processor time a request, over a bare FastAPI route")
     axes.spines[["top", "right"]].set_visible(False)
     axes.margins(x=0.08)
     axes.legend(frameon=False, loc="lower right")
@@ -40,5 +40,5 @@ def plot_cost(result: dict[str, Any], path: Path) -> None:
         fontsize=9,
         color="#555",
     )
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=110, bbox_inches="tight")
     plt.close(figure)
