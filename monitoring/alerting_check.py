@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
 
-from scripts.receivers import CONFIG, PROJECT, SECRETS, ReceiverError, present, switched_on
+from scripts.addresses import PROJECT
+from scripts.receivers import CONFIG, SECRETS, ReceiverError, present, switched_on
 
 LOKI_RULES = PROJECT / "loki" / "rules" / "fake"
 #: Where the container sees SECRETS.

@@ -23,8 +23,9 @@ from typing import Any, Final
 import yaml
 
 from monitoring.rules import COMPARISON
+from scripts.addresses import PROJECT
+from scripts.local.lookup import look
 
-PROJECT: Final = Path(__file__).resolve().parents[1]
 FOLDER: Final = PROJECT / "prometheus"
 
 _MATCHER: Final = re.compile(r"(?P<matcher>(?P<label>\w+)(?P<operator>=~|!~|!=|=)\"[^\"]*\")")
@@ -135,8 +136,7 @@ def _concerns(test: Any, alert: str) -> bool:
 
 def find_promtool() -> str:
     """promtool on PATH, in TOOLS_PATH's folders or below .tools/. Raises MutationError where there is none."""
-    folders = [*os.environ.get("TOOLS_PATH", "").split(os.pathsep), *map(str, PROJECT.glob(".tools/*/usr/bin"))]
-    found = shutil.which("promtool") or shutil.which("promtool", path=os.pathsep.join(filter(None, folders)))
+    found = look("promtool", PROJECT / ".tools")
     if found is None:
         raise MutationError("promtool is not here: put it on PATH, or name its folder in TOOLS_PATH")
     return found

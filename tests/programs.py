@@ -1,30 +1,20 @@
 """Programs that a test runs and does not bring itself: found here, else Debian's package, else skipped by name."""
 
-import os
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from scripts.addresses import PROJECT
 from scripts.local.debian import Debian, DebianError
+from scripts.local.lookup import TOOLS, look
 from scripts.local.report import Report
 
-PROJECT = Path(__file__).resolve().parents[1]
-TOOLS = PROJECT / ".tools"
 #: Debian's package of a program, and the folder below .tools/ where the local runner unpacks the same.
 PACKAGES = {
     "promtool": ("prometheus", "prometheus-debian"),
     "amtool": ("prometheus-alertmanager", "alertmanager-debian"),
 }
-
-
-def look(name: str) -> str | None:
-    """The program's path: on PATH, in TOOLS_PATH's folders, or below .tools/."""
-    given = [Path(entry) for entry in os.environ.get("TOOLS_PATH", "").split(os.pathsep) if entry]
-    own = sorted(TOOLS.glob("*")) if TOOLS.is_dir() else []
-    places = [folder / part for folder in (*given, TOOLS, *own) for part in (".", "bin", "usr/bin")]
-    return shutil.which(name) or shutil.which(name, path=os.pathsep.join(map(str, places)))
 
 
 def program(name: str) -> str:

@@ -11,8 +11,9 @@ from typing import Any, Final
 
 import yaml
 
+from monitoring import durations
+
 FILE: Final = Path(__file__).resolve().parents[1] / "slo.yml"
-_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _KEYS: Final = frozenset(
     {"name", "title", "alert", "objective", "promise", "events", "minimum_bad", "service", "dashboard"}
 )
@@ -69,7 +70,7 @@ def seconds(duration: str) -> int:
     """The length of a duration such as 30d or 1h30m. Raises SloError where it is none."""
     if not re.fullmatch(r"(\d+[smhdw])+", duration):
         raise SloError(f"{duration!r} is no duration such as 30d, 6h or 5m")
-    return sum(int(number) * _UNITS[unit] for number, unit in re.findall(r"(\d+)([smhdw])", duration))
+    return int(durations.seconds(duration))
 
 
 def burn_rate(budget: float, long: str, window: str) -> float:

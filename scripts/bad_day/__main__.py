@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
+from scripts.addresses import PROJECT
 from scripts.bad_day.faults import DAY, MINUTE, Fault, day, is_urgent, rules, spans
 from scripts.bad_day.simulate import Told, run
 from scripts.local.compose import load
@@ -19,7 +20,6 @@ from scripts.local.debian import Debian
 from scripts.local.download import Downloader
 from scripts.local.programs import Finder, Missing
 from scripts.local.report import Report
-from scripts.receivers import PROJECT
 
 #: Receivers, and who they are.
 WHO = {"page": "on call", "escalation": "second on call", "chat": "the team", "log": "nobody"}

@@ -10,12 +10,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from monitoring.durations import seconds
 from monitoring.rules import FOLDER, Rule, alerts
 
 LOKI_FOLDER = FOLDER.parents[1] / "loki" / "rules" / "fake"
 MINUTE = 60.0
 DAY = 24 * 60 * MINUTE
-_SECONDS = {"s": 1.0, "m": MINUTE, "h": 60 * MINUTE, "d": DAY}
 
 
 @dataclass(frozen=True)
@@ -105,11 +105,6 @@ KINDS = (
 def rules() -> list[Rule]:
     """Every alert of Prometheus and of Loki."""
     return alerts() + alerts(LOKI_FOLDER)
-
-
-def seconds(duration: str) -> float:
-    """A duration of a rule file; "" is none."""
-    return sum(float(number) * _SECONDS[unit] for number, unit in re.findall(r"(\d+)([smhd])", duration))
 
 
 def day(count: int, generator: random.Random) -> list[Fault]:

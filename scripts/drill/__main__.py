@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from scripts.addresses import PROJECT
 from scripts.drill import shorten
 from scripts.drill.drills import DRILLS, WITHOUT, Drill
 from scripts.drill.run import Result, run
@@ -34,7 +35,7 @@ class Ended(Exception):
     """Raised within a drill when the command was interrupted."""
 
 
-RESULTS = shorten.PROJECT / "docs" / "bench" / "drills.json"
+RESULTS = PROJECT / "docs" / "bench" / "drills.json"
 
 
 def follow_all(stack: Stack, drills: list[Drill], console: Console) -> list[Result]:

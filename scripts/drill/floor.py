@@ -15,7 +15,8 @@ from zoneinfo import ZoneInfo
 import httpx
 import yaml
 
-from scripts.drill.shorten import WINDOW, seconds
+from monitoring.durations import seconds
+from scripts.drill.shorten import WINDOW
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,10 @@ import re
 import shutil
 from pathlib import Path
 
+from monitoring.durations import seconds
+from scripts.addresses import PROJECT
 from scripts.timing import shortened
 
-PROJECT = Path(__file__).resolve().parents[2]
 #: A minute is three seconds; the shortest interval, of scrapes, a quarter of a second.
 FACTOR = 20.0
 #: Fewer scrapes than this in a window, and `rate` says something else than in the original.
@@ -34,14 +35,6 @@ _QUIET = re.compile(r"(?m)^ *mute_time_intervals: .*\n")
 _SETTINGS = {"SAMPLE_SECONDS": 5.0, "HEALTH_CACHE_SECONDS": 5.0}
 #: A window of a range vector; `[0]` is an index.
 WINDOW = re.compile(r"\[((?:\d+(?:ms|[smhd]))+)\]")
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
-
-
-def seconds(duration: str) -> float:
-    """A duration as Prometheus writes it (`1h30m`, `250ms`, empty for none). Raises ValueError for anything else."""
-    if not re.fullmatch(r"(\d+(ms|s|m|h|d))*", duration):
-        raise ValueError(f"{duration!r} is no duration: write it like 90s or 1h30m")
-    return sum(int(number) * _UNITS[unit] for number, unit in re.findall(r"(\d+)(ms|[smhd])", duration))
 
 
 def settings(factor: float) -> dict[str, str]:

@@ -6,7 +6,6 @@ ones that the local runner would use, and nothing that runs already is touched.
 
 import os
 import re
-import socket
 import subprocess
 import time
 from collections.abc import Iterable, Mapping
@@ -17,16 +16,17 @@ from types import TracebackType
 
 import httpx
 
+from scripts.addresses import PROJECT
 from scripts.local import plan as planning
 from scripts.local.compose import load
 from scripts.local.debian import Debian
 from scripts.local.download import Downloader
 from scripts.local.plan import Process
+from scripts.local.ports import can_be_bound
 from scripts.local.programs import Finder, Found, Missing
 from scripts.local.report import Report
-from scripts.local.substitute import LOOPBACK, Folders
+from scripts.local.substitute import Folders
 
-PROJECT = Path(__file__).resolve().parents[2]
 #: Below the ports that the system gives to outgoing connections: else a client of a killed server could be given, and
 #: keep, the very port that it tries to reach.
 PORTS = range(25_000, 26_000)
@@ -174,15 +174,5 @@ def free_ports() -> dict[str, str]:
     text = "".join(path.read_text() for path in sorted(PROJECT.glob("docker-compose*.yml")))
     names = sorted(set(re.findall(r"\$\{(PORT_[A-Z_]+):-", text)))
     first, ports = randrange(len(PORTS)), iter(range(len(PORTS)))  # noqa: S311 (no secret)
-    free = (port for step in ports if _is_free(port := PORTS[(first + step) % len(PORTS)]))
+    free = (port for step in ports if can_be_bound(port := PORTS[(first + step) % len(PORTS)]))
     return {name: str(next(free)) for name in names}
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # else what just ended would still count
-        try:
-            probe.bind((LOOPBACK, port))
-        except OSError:
-            return False
-    return True

@@ -75,6 +75,11 @@ def _is_free(port: int) -> bool:
         probe.settimeout(1.0)
         if probe.connect_ex((LOOPBACK, port)) == 0:
             return False
+    return can_be_bound(port)
+
+
+def can_be_bound(port: int) -> bool:
+    """Whether a server could listen on a port of loopback now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # else what just ended would still count
         try:
