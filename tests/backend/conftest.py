@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import json
+import logging
 import socket
 import threading
 import time
@@ -15,8 +17,10 @@ import uvicorn
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from app.core import redaction
 from app.core.config import Settings
 from app.core.faults import board
+from app.core.logging_config import close_logging, configure_logging
 from app.core.tracing import close_tracing, configure_tracing
 from app.main import create_app
 
@@ -42,6 +46,24 @@ def spans() -> Iterator[InMemorySpanExporter]:
 def settings(tmp_path: Path) -> Settings:
     """Embedded stores in a temporary folder, faults allowed."""
     return make_settings(tmp_path)
+
+
+@pytest.fixture
+def configured(settings: Settings) -> Iterator[Settings]:
+    """The program's own logging, into the test's folder."""
+    before = logging.getLogger().handlers[:]
+    configure_logging(settings)
+    yield settings
+    close_logging()
+    redaction.switch(True)
+    logging.getLogger().handlers[:] = before
+    logging.captureWarnings(False)
+
+
+def lines(settings: Settings) -> list[dict[str, Any]]:
+    """Everything that was written so far, through the link that people read."""
+    close_logging()
+    return [json.loads(line) for line in (settings.log_dir / "application.log").read_text().split("\n")[:-1]]
 
 
 def make_settings(folder: Path, **changes: Any) -> Settings:

@@ -9,9 +9,7 @@ import subprocess
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import structlog
@@ -22,23 +20,7 @@ from app.core.config import Settings
 from app.core.logging_config import RequestContext, close_logging, configure_logging, emit, hash_user, logger
 from app.services.metrics_service import metrics
 from scripts.backend_process import BackendProcess
-from tests.backend.conftest import make_settings
-
-
-@pytest.fixture
-def configured(settings: Settings) -> Iterator[Settings]:
-    before = logging.getLogger().handlers[:]
-    configure_logging(settings)
-    yield settings
-    close_logging()
-    logging.getLogger().handlers[:] = before
-    logging.captureWarnings(False)
-
-
-def lines(settings: Settings) -> list[dict[str, Any]]:
-    """Everything that was written so far, through the link that people read."""
-    close_logging()
-    return [json.loads(line) for line in (settings.log_dir / "application.log").read_text().splitlines()]
+from tests.backend.conftest import lines, make_settings
 
 
 def test_a_line_has_what_every_line_has(configured: Settings) -> None:

@@ -1,11 +1,8 @@
 """The request's id in its own lines, wherever they are written, and in no other's."""
 
 import asyncio
-import json
 import logging
 import threading
-from collections.abc import Iterator
-from typing import Any
 
 import anyio.to_thread
 import httpx
@@ -15,25 +12,10 @@ from fastapi import FastAPI
 
 from app.core.config import Settings
 from app.core.context_threads import ContextThreadPool
-from app.core.logging_config import RequestContext, close_logging, configure_logging, current_request_id, logger
+from app.core.logging_config import RequestContext, current_request_id, logger
 from app.core.middleware import ObservabilityMiddleware
 from app.core.routing import EndpointNames
-from tests.backend.conftest import indexed, started
-
-
-@pytest.fixture
-def configured(settings: Settings) -> Iterator[Settings]:
-    before = logging.getLogger().handlers[:]
-    configure_logging(settings)
-    yield settings
-    close_logging()
-    logging.getLogger().handlers[:] = before
-    logging.captureWarnings(False)
-
-
-def lines(settings: Settings) -> list[dict[str, Any]]:
-    close_logging()
-    return [json.loads(line) for line in (settings.log_dir / "application.log").read_text().splitlines()]
+from tests.backend.conftest import indexed, lines, started
 
 
 def test_nested_contexts_restore_the_outer_one(configured: Settings) -> None:

@@ -1,10 +1,8 @@
 """Looking closer at one logger, until an end time."""
 
 import asyncio
-import json
 import logging
 from collections.abc import AsyncIterator
-from typing import Any
 
 import httpx
 import pytest
@@ -12,25 +10,14 @@ import structlog
 
 from app.core.config import Settings
 from app.core.log_levels import levels
-from app.core.logging_config import close_logging, configure_logging
-from tests.backend.conftest import started
+from tests.backend.conftest import lines, started
 
 
 @pytest.fixture
-async def client(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
-    before = logging.getLogger().handlers[:]
-    configure_logging(settings)
-    async with started(settings) as client:
+async def client(configured: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    async with started(configured) as client:
         yield client
     levels.restore()
-    close_logging()
-    logging.getLogger().handlers[:] = before
-    logging.captureWarnings(False)
-
-
-def lines(settings: Settings) -> list[dict[str, Any]]:
-    close_logging()
-    return [json.loads(line) for line in (settings.log_dir / "application.log").read_text().splitlines()]
 
 
 async def order(client: httpx.AsyncClient, logger: str, level: str = "DEBUG", seconds: float = 60) -> httpx.Response:

@@ -2,7 +2,6 @@
 
 import json
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,27 +11,12 @@ from app.core import redaction
 from app.core.config import Settings
 from app.core.log_line import MAX_LINE_BYTES, finished, serialise
 from app.core.logging_config import RequestContext, close_logging, configure_logging, emit, logger
-from tests.backend.conftest import make_settings
-
-
-@pytest.fixture
-def configured(settings: Settings) -> Iterator[Settings]:
-    before = logging.getLogger().handlers[:]
-    configure_logging(settings)
-    yield settings
-    close_logging()
-    redaction.switch(True)
-    logging.getLogger().handlers[:] = before
-    logging.captureWarnings(False)
+from tests.backend.conftest import lines, make_settings
 
 
 def text(settings: Settings) -> str:
     close_logging()
     return (settings.log_dir / "application.log").read_text()
-
-
-def lines(settings: Settings) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in text(settings).split("\n")[:-1]]
 
 
 def stored(**fields: Any) -> dict[str, Any]:
