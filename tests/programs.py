@@ -32,9 +32,20 @@ def program(name: str) -> str:
     return path
 
 
+def refusal(name: str, *arguments: str, folder: Path = PROJECT) -> str:
+    """What a program objects to in a file that it judges; empty where it accepts the file."""
+    return _asked(name, *arguments, folder=folder)[0]
+
+
 def accepted(name: str, *arguments: str, folder: Path = PROJECT) -> str:
     """Runs a program that judges a file; what it says is the failure's message. Gives what it printed."""
+    objection, said = _asked(name, *arguments, folder=folder)
+    assert not objection, objection
+    return said
+
+
+def _asked(name: str, *arguments: str, folder: Path) -> tuple[str, str]:
     command = [program(name), *arguments]
     answer = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
-    assert answer.returncode == 0, f"{name} {' '.join(arguments)}:\n{answer.stdout}{answer.stderr}"
-    return answer.stdout + answer.stderr
+    said = answer.stdout + answer.stderr
+    return (f"{name} {' '.join(arguments)}:\n{said}" if answer.returncode else ""), said
