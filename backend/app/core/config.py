@@ -29,6 +29,10 @@ class Settings(BaseSettings):
     runbooks_dir: Path = Path("monitoring/runbooks")
     watchdog_timeout_seconds: float = Field(180.0, gt=0)  # three of Alertmanager's repeats of the Watchdog
 
+    # Access
+    api_keys_required: bool = False  # every call but a probe's then needs a key, which `make api-key` makes
+    internal_token_file: str = ""  # file with the token that /metrics, /internal and /health ask for; empty: none
+
     # Logs
     log_level: LogLevel = "INFO"
     log_dir: Path = Path("logs")
@@ -104,6 +108,8 @@ class Settings(BaseSettings):
     indexing_lease_seconds: float = Field(60.0, gt=0)  # a job whose worker is silent this long is taken up again
     indexing_max_attempts: int = Field(3, ge=1)
     sample_seconds: float = Field(5.0, gt=0)  # gauges that are read from the stores
+    job_retention_days: float = Field(7.0, gt=0)  # finished indexing jobs are kept this long; their documents stay
+    message_retention_days: float = Field(90.0, gt=0)  # messages, ratings, and sessions without use are kept this long
     active_user_seconds: float = Field(300.0, gt=0)  # seen this recently = active
     session_idle_seconds: float = Field(1800.0, gt=0)  # silent this long = no longer active
     health_cache_seconds: float = Field(5.0, ge=0)
