@@ -17,6 +17,7 @@ from markdown_it import MarkdownIt
 from opentelemetry.trace import SpanKind
 
 from app import __version__
+from app.api import access
 from app.api import metrics as metrics_api
 from app.core.body_limit import BodyLimitMiddleware
 from app.core.config import Settings, get_settings
@@ -87,6 +88,8 @@ def create_inbox(settings: Settings | None = None) -> FastAPI:
 
     install_error_handlers(app)
     app.add_middleware(BodyLimitMiddleware, default=MAX_NOTIFICATION_BYTES)
+    if token := access.read_token(settings.internal_token_file):
+        app.add_middleware(access.AccessMiddleware, token=token, with_keys=False, templates=["/metrics"])
     app.add_middleware(ObservabilityMiddleware, names=EndpointNames(app.routes), settings=settings)
     return app
 

@@ -9,6 +9,7 @@ from fastapi import APIRouter, FastAPI, Request
 
 from app import __version__
 from app.api import (
+    access,
     chat,
     documents,
     experience,
@@ -34,6 +35,7 @@ from app.core.outgoing import request_headers
 from app.core.routing import UNMATCHED, EndpointNames
 from app.core.server import serve
 from app.services import extraction
+from app.services.access import ApiKeys
 from app.services.ai.base import AIError
 from app.services.ai.factory import build_ai
 from app.services.chat import ChatService
@@ -43,6 +45,7 @@ from app.services.health_service import CHECK_NAMES, HealthCheckService
 from app.services.indexing import IndexingService
 from app.services.metrics_service import metrics as service_metrics
 from app.services.rag import RagService
+from app.services.retention import RetentionService
 from app.services.sampler import Sampler
 from app.services.satisfaction import SatisfactionService
 from app.stores.documents import StoreUnavailable
@@ -58,7 +61,9 @@ DATABASE_OPERATIONS = (
     ("insert", "uploads"), ("get", "uploads"), ("delete", "uploads"),
     ("insert", "jobs"), ("get", "jobs"), ("find", "jobs"), ("update", "jobs"), ("claim", "jobs"), ("count", "jobs"),
     ("put", "documents"), ("put", "feedback"), ("count", "feedback"),
-    ("put", "faults"), ("find", "faults"), ("delete", "faults"),
+    ("put", "faults"), ("find", "faults"), ("delete", "faults"), ("find", "api_keys"),
+    ("delete", "jobs"), ("delete", "messages"), ("find", "feedback"), ("delete", "feedback"),
+    ("find", "sessions"), ("delete", "sessions"),
 )  # fmt: skip
 
 
@@ -91,6 +96,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.add_exception_handler(error, _on_unavailable)
     uploads = {"/api/v1/documents": settings.max_upload_bytes + FORM_BYTES}
     app.add_middleware(BodyLimitMiddleware, default=settings.max_json_bytes, by_path=uploads)
+    token, with_keys = access.read_token(settings.internal_token_file), settings.api_keys_required
+    if token or with_keys:
+        templates = list(app.openapi()["paths"])
+        app.add_middleware(access.AccessMiddleware, token=token, with_keys=with_keys, templates=templates)
     app.add_middleware(ObservabilityMiddleware, names=EndpointNames(app.routes), settings=settings)
     _describe_problems(app)
     return app
@@ -146,8 +155,9 @@ async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
     satisfaction = SatisfactionService(store)
     health_service = HealthCheckService(settings, store, vectors, ai)
     fault_service = FaultService(store, board)
+    keys = ApiKeys(store)
     app.state.services = Services(
-        settings, limits, chat_service, indexing_service, satisfaction, health_service, fault_service
+        settings, limits, chat_service, indexing_service, satisfaction, health_service, fault_service, keys
     )
     service_metrics.prepare_ai(ai.chat_model, ai.embedding_model)
     service_metrics.prepare_database(DATABASE_OPERATIONS)
@@ -164,10 +174,14 @@ async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         await vectors.start()
         sampler = Sampler(settings.sample_seconds, chat_service, indexing_service, satisfaction, health_service)
         await sampler.sample()  # so that the first scrape is a true one
-        work: list[Coroutine[Any, Any, None]] = [beat(), sampler.run(), sampler.watch_lag()]
+        retention = RetentionService(settings, store)
+        work: list[Coroutine[Any, Any, None]] = [beat(), sampler.run(), sampler.watch_lag(), retention.run()]
         work += [indexing_service.run() for _ in range(settings.indexing_workers)]
         if settings.faults_enabled:
             work.append(fault_service.run())
+        if settings.api_keys_required:
+            await keys.refresh()
+            work.append(keys.run())
         stack.push_async_callback(_end, [asyncio.create_task(one) for one in work])
         logger.info("started", document_store=store.kind, vector_store=settings.vector_store, ai_provider=ai.name)
         yield

@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 
 from app.core.config import Settings
 from app.core.logging_config import logger
+from app.services.access import ApiKeys
 from app.services.chat import ChatService
 from app.services.extraction import Limits
 from app.services.faults import FaultService
@@ -26,6 +27,7 @@ class Services:
     satisfaction: SatisfactionService
     health: HealthCheckService
     faults: FaultService
+    keys: ApiKeys
 
 
 def _services(request: Request) -> Services:

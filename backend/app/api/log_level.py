@@ -50,8 +50,7 @@ async def list_levels() -> list[ActiveLevel]:
 
 @router.put("")
 async def set_level(services: ServicesDep, order: LevelOrder) -> list[ActiveLevel]:
-    """Sets one logger's level for a while, of the standard library's and of structlog's alike. Open wherever this port
-    is: keep `/internal` closed to the outside."""
+    """Sets one logger's level for a while, of the standard library's and of structlog's alike."""
     if order.level in ("DEBUG", "INFO") and order.logger.split(".")[0] in NOISY and not services.settings.log_content:
         raise ProblemError(
             422,

@@ -107,7 +107,7 @@ PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
         "description": HTTPStatus(status).phrase,
         "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
-    for status in (400, 404, 405, 413, 415, 422, 429, 500, 503)
+    for status in (400, 401, 403, 404, 405, 413, 415, 422, 429, 500, 503)
 }
 
 

@@ -23,8 +23,6 @@ from app.services.metrics_service import metrics
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY"))
 #: nginx's number for a client that went away before its answer was complete.
 CLIENT_CLOSED_REQUEST = 499
-#: Nobody who sent a whole request has left sooner (seconds). To look costs as much as to count.
-SOON_SECONDS = 0.001
 #: Asked so often and so alike that a line and a trace for each would bury the others.
 QUIET_ENDPOINTS = frozenset(("/metrics", "/health", "/health/live", "/health/ready"))
 #: What faults and the shedding of load leave alone: the way to see what happens, and to end it.
@@ -58,8 +56,7 @@ class ObservabilityMiddleware:
         scope.setdefault("state", {})["user_id"] = user_id = hash_user(user, self._settings) if user else None
         request_id = _request_id(headers)
         with RequestContext(request_id, user_id):
-            without_body = not (b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0")
-            exchange = _Exchange(scope, receive, send, request_id, without_body)
+            exchange = _Exchange(scope, receive, send, request_id)
             started = None if scope["path"] in QUIET_ENDPOINTS else start_request(scope, headers, request_id)
             self._in_progress += 1
             try:
@@ -104,7 +101,7 @@ class ObservabilityMiddleware:
         method = method if method in METHODS else "_OTHER"
         status = exchange.final_status()
         metrics.track_http_request(method, endpoint, status, duration, exchange.response_start)
-        if endpoint not in QUIET_ENDPOINTS:
+        if endpoint not in QUIET_ENDPOINTS or status in (401, 403):  # whoever guesses is seen anywhere
             emit_access(method, endpoint, status, duration, exchange.sent_bytes)
         return method, endpoint, status
 
@@ -113,11 +110,11 @@ class _Exchange:
     """What one request turned out to be."""
 
     __slots__ = (
-        "_body_read", "_id_header", "_receive", "_send", "client_gone", "complete", "error", "response_start", "scope",
+        "_id_header", "_receive", "_send", "_server", "client_gone", "complete", "error", "response_start", "scope",
         "sent_bytes", "start", "status",
     )  # fmt: skip
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, request_id: str, without_body: bool) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
         self.scope, self._receive, self._send = scope, receive, send
         self._id_header = (b"x-request-id", request_id.encode("ascii"))
         self.start = time.perf_counter()
@@ -126,40 +123,22 @@ class _Exchange:
         self.sent_bytes = 0
         self.complete = self.client_gone = False
         self.error: Exception | None = None
-        self._body_read = without_body
+        #: uvicorn's own record of the request, whose method `receive` is. It knows of a client that left while its
+        #: answer was made, which a handler that never reads cannot, and to look there costs next to nothing.
+        self._server = getattr(receive, "__self__", None)
 
     async def receive(self) -> Message:
-        return self._noted(await self._receive())
-
-    def _noted(self, message: Message) -> Message:
+        message = await self._receive()
         if message["type"] == "http.disconnect":
             self.client_gone = self.client_gone or not self.complete
-        elif not message.get("more_body", False):
-            self._body_read = True
         return message
 
-    def _look_for_disconnect(self) -> None:
-        """Notices a client that left while its answer was made, which a handler that never reads cannot know.
-
-        The server's `receive` is asked whether it would answer at once: one step of its coroutine, then it is closed.
-        Only after the whole body was read, so that nothing of it is taken away from anyone.
-        """
-        for _ in range(2 if self._body_read else 0):  # an empty body, which nobody read, may come first
-            waiting = self._receive()
-            try:
-                waiting.send(None)  # type: ignore[attr-defined]
-            except StopIteration as answer:
-                self._noted(answer.value)
-            else:
-                waiting.close()  # type: ignore[attr-defined]
-                break
-
     async def send(self, message: Message) -> None:
+        if getattr(self._server, "disconnected", False):
+            self.client_gone = self.client_gone or not self.complete
         if message["type"] == "http.response.start":
             self.status = message["status"]
             self.response_start = time.perf_counter() - self.start
-            if self.response_start > SOON_SECONDS:
-                self._look_for_disconnect()
             message = {**message, "headers": [*message.get("headers", ()), self._id_header]}
         elif message["type"] == "http.response.body":
             self.sent_bytes += len(message.get("body", b""))

@@ -50,6 +50,8 @@ RAG_FAILURE_REASONS = ("no_match", "embedding", "vector_store", "ai", "timeout")
 EXPERIENCE_METRICS = ("first_token", "largest_contentful_paint", "interaction_to_next_paint")
 EXPERIENCE_ERRORS = ("script", "unhandled_rejection", "resource")
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
+#: None were sent; they have another form; there is no such key or token; the key was revoked; it lacks the scope.
+AUTHENTICATION_FAILURES = ("missing", "malformed", "unknown", "revoked", "scope")
 SPAN_DROP_REASONS = ("queue_full", "refused", "shutdown")
 #: The gauge `rag_query_success_rate` looks back this far (seconds).
 SUCCESS_WINDOW_SECONDS = 600.0
@@ -126,6 +128,10 @@ class MetricsService:
         )  # fmt: skip
         self.http_requests_in_progress = gauge("http_requests_in_progress", "HTTP requests being served now")
 
+        self.authentication_failures = counter(
+            "authentication_failures_total", "Requests refused for want of credentials (401, 403)", ["reason"]
+        )
+
         # AI
         self.ai_requests_total = counter("ai_requests_total", "AI requests, failed ones too", ["model", "type"])
         self.ai_response_duration = histogram(
@@ -190,11 +196,16 @@ class MetricsService:
         self.service_health = gauge("service_health", "1 when the check passes, 0 when not", ["check"])
         self.service_health_score = gauge("service_health_score", "Share of healthy checks (percent)")
         self.health_check_duration = histogram(
-            "health_check_duration_seconds", "Time of a health check", STORE_BUCKETS, ["check"]
-        )
+            "health_check_duration_seconds", "Time of a health check, which belongs to no request: it has no exemplars",
+            STORE_BUCKETS, ["check"],
+        )  # fmt: skip
         self.disk_free_percent = gauge("disk_free_percent", "Free disk space (percent)")
         self.memory_usage_percent = gauge("memory_usage_percent", "Memory in use (percent)")
-        self.event_loop_lag = histogram("event_loop_lag_seconds", "How late the event loop woke a sleeper", LAG_BUCKETS)
+        self.event_loop_lag = histogram(
+            "event_loop_lag_seconds",
+            "How late the event loop woke a sleeper, which belongs to no request: it has no exemplars",
+            LAG_BUCKETS,
+        )
         self.log_messages = counter("log_messages_total", "Log lines written", ["level"])
         self.log_messages_dropped = counter("log_messages_dropped_total", "Log lines that were lost", ["level"])
         self.trace_spans_exported = counter("trace_spans_exported_total", "Spans delivered to Tempo or to the file")
@@ -233,6 +244,7 @@ class MetricsService:
             (self.log_messages, LOG_LEVELS),
             (self.log_messages_dropped, LOG_LEVELS),
             (self.trace_spans_dropped, SPAN_DROP_REASONS),
+            (self.authentication_failures, AUTHENTICATION_FAILURES),
         ):
             for value in values:
                 metric.labels(value)
@@ -381,11 +393,11 @@ class MetricsService:
         self.trace_spans_dropped.labels(reason).inc(dropped)
 
     def track_experience(self, metric: str, value: float) -> None:
-        """One measurement of the user's browser: seconds, or a layout shift (no unit)."""
+        """A measurement of the user's browser: seconds, which lead to the request that told them, or a layout shift."""
         if metric == "cumulative_layout_shift":
             self.user_experience_layout_shift.observe(value)
         else:
-            self.user_experience.labels(metric).observe(value)
+            self.user_experience.labels(metric).observe(value, _exemplar())
 
 
 #: The process' metrics.

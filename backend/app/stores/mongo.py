@@ -7,12 +7,14 @@ pymongo's own AsyncMongoClient has motor's shape: the change is these imports, a
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from functools import partial
+from typing import Any, ClassVar, Literal, cast
 
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection
 from pymongo import ASCENDING, DESCENDING, ReturnDocument
 from pymongo.errors import ConnectionFailure, DuplicateKeyError, OperationFailure, PyMongoError
 
+from app.core.logging_config import current_request_id
 from app.stores.documents import DocumentStore
 from app.stores.errors import DuplicateRecord, StoreUnavailable
 from app.stores.mongo_turns import Turns
@@ -152,7 +154,9 @@ class MongoDocumentStore(DocumentStore):
     def _collection(self, name: str) -> AsyncIOMotorCollection[dict[str, Any]]:
         if self._client is None:
             raise self._not_open()
-        return self._client[self._name][name]
+        collection = self._client[self._name][name]
+        request_id = current_request_id()
+        return cast("AsyncIOMotorCollection[Any]", _Named(collection, request_id)) if request_id else collection
 
     def _reason(self, error: Exception) -> str:
         """A server's own words may quote a record, and of a failed login the user: its code says enough."""
@@ -162,6 +166,16 @@ class MongoDocumentStore(DocumentStore):
             words = re.split(r" \(configured timeouts|, Timeout:", str(error))[0]
             return f"{type(error).__name__}: {words}"
         return type(error).__name__
+
+
+class _Named:
+    """A collection whose commands carry the request's id as their comment, as the server's slow operations show it."""
+
+    def __init__(self, collection: AsyncIOMotorCollection[dict[str, Any]], request_id: str) -> None:
+        self._collection, self._request_id = collection, request_id
+
+    def __getattr__(self, method: str) -> Any:
+        return partial(getattr(self._collection, method), comment=self._request_id)
 
 
 def server_of(url: str) -> str:

@@ -20,14 +20,16 @@ compared. None also stands for a field that is missing. Numbers compare with num
 and True is not 1.
 """
 
-COLLECTIONS = ("sessions", "messages", "documents", "jobs", "uploads", "feedback", "faults")
+COLLECTIONS = ("sessions", "messages", "documents", "jobs", "uploads", "feedback", "faults", "api_keys")
 
 INDEXES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("jobs", ("status", "created_at")),
     ("jobs", ("status", "queued_at")),
+    ("jobs", ("finished_at",)),
     ("messages", ("session_id", "created_at")),
     ("messages", ("created_at",)),
     ("sessions", ("closed_at", "last_active_at")),
+    ("sessions", ("last_active_at",)),
     ("feedback", ("created_at",)),
 )
 """(collection, fields) of each index; the store appends the id, by which it breaks ties when it sorts."""

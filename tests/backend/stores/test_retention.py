@@ -1,0 +1,121 @@
+"""What is too old is removed from the document store, and only that."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from app.core.faults import Fault, board
+from app.services import retention
+from app.services.retention import DAY, RetentionService
+from app.stores.documents import DocumentStore, StoreUnavailable
+from tests.backend.conftest import make_settings
+
+
+class Enough(Exception):
+    """Ends what would go on for ever."""
+
+
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "BATCH", 3)
+    monkeypatch.setattr(retention, "PAUSE_SECONDS", 0)
+
+
+@pytest.fixture
+def service(store: DocumentStore, tmp_path: Path) -> RetentionService:
+    return RetentionService(make_settings(tmp_path, job_retention_days=2, message_retention_days=10), store)
+
+
+async def ids(store: DocumentStore, collection: str) -> set[str]:
+    return {record["id"] for record in await store.find(collection, {})}
+
+
+async def test_what_is_old_goes_and_only_that(store: DocumentStore, service: RetentionService) -> None:
+    now = time.time()
+    for name, days in {"old": 2.1, "young": 1.9}.items():
+        await store.insert("jobs", {"id": name, "finished_at": now - days * DAY, "created_at": 0})
+    await store.insert("jobs", {"id": "waiting", "finished_at": None, "created_at": now - 100 * DAY})
+    for collection, field in (
+        ("messages", "created_at"),
+        ("feedback", "created_at"),
+        ("sessions", "last_active_at"),
+    ):
+        await store.insert(collection, {"id": "old", field: now - 10.1 * DAY})
+        await store.insert(collection, {"id": "young", field: now - 9.9 * DAY})
+    for collection in ("documents", "uploads", "faults", "api_keys"):
+        await store.insert(collection, {"id": "other", "created_at": 0, "finished_at": 0, "last_active_at": 0})
+
+    assert await service.prune() == {"jobs": 1, "messages": 1, "feedback": 1, "sessions": 1}
+
+    assert await ids(store, "jobs") == {"young", "waiting"}
+    for collection in ("messages", "feedback", "sessions"):
+        assert await ids(store, collection) == {"young"}, collection
+    for collection in ("documents", "uploads", "faults", "api_keys"):
+        assert await ids(store, collection) == {"other"}, collection
+    assert sum((await service.prune()).values()) == 0, "the next time there is nothing to do"
+
+
+async def test_more_than_a_batch_goes_in_batches(
+    store: DocumentStore, service: RetentionService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(8):
+        await store.insert("messages", {"id": str(number), "created_at": float(number)})
+    sizes, delete = [], store.delete
+
+    async def counted(collection: str, where: dict[str, object]) -> int:
+        sizes.append(await delete(collection, where))
+        return sizes[-1]
+
+    monkeypatch.setattr(store, "delete", counted)
+    assert (await service.prune())["messages"] == 8
+    assert sizes == [3, 3, 2]
+
+
+async def test_the_upload_that_a_killed_worker_left_goes_with_its_job(
+    store: DocumentStore, service: RetentionService
+) -> None:
+    await store.insert("jobs", {"id": "done", "finished_at": 1.0})
+    await store.insert("uploads", {"id": "done", "content": "aGVsbG8="})
+    await store.insert("uploads", {"id": "waiting", "content": "aGVsbG8="})
+    await service.prune()
+    assert await ids(store, "uploads") == {"waiting"}
+
+
+async def test_a_session_that_came_to_life_meanwhile_stays(
+    store: DocumentStore, service: RetentionService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store.insert("sessions", {"id": "woken", "last_active_at": 1.0})
+    find = store.find
+
+    async def woken_after_it_was_read(collection: str, *args: object, **more: object) -> object:
+        found = await find(collection, *args, **more)  # type: ignore[arg-type]
+        await store.update("sessions", {"id": "woken"}, {"last_active_at": time.time()})
+        return found
+
+    monkeypatch.setattr(store, "find", woken_after_it_was_read)
+    assert (await service.prune())["sessions"] == 0
+    assert await ids(store, "sessions") == {"woken"}
+
+
+async def test_a_store_that_is_away_is_tried_again(
+    store: DocumentStore, service: RetentionService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store.insert("messages", {"id": "old", "created_at": 1.0})
+    board.replace([Fault("database_down", 100, time.time() + 30)])
+    with pytest.raises(StoreUnavailable):
+        await service.prune()
+    pauses = 0
+
+    async def sleep(seconds: float) -> None:
+        nonlocal pauses
+        pauses += seconds == retention.EVERY_SECONDS
+        board.replace([])
+        if pauses == 2:
+            raise Enough
+
+    monkeypatch.setattr(retention.asyncio, "sleep", sleep)
+    with pytest.raises(Enough):
+        await service.run()
+    monkeypatch.undo()
+    assert await ids(store, "messages") == set()
