@@ -55,7 +55,8 @@ DRILLS: tuple[Drill, ...] = (
     Drill("HighResponseTime", injected("http_latency", _LIST, percent=20, delay=3)),
     Drill("AIFirstTokenSlow", injected("ai_slow", Load("stream", 8), _LIST, percent=10, delay=4)),
     Drill("AIResponseSlow", injected("ai_slow", Load("chat", 8), _LIST, percent=10, delay=12)),
-    Drill("AIErrorsHigh", injected("ai_down", Load("upload", 3), percent=20)),
+    # Few calls would leave it to chance on which side of the limit their share falls.
+    Drill("AIErrorsHigh", injected("ai_down", Load("upload", 8), percent=20)),
     Drill("LogErrorBurst", injected("log_burst", logs=True), {"service": "backend"}),
     Drill("LogMessagesDropped", _SHORT_QUEUE, {"service": "backend"}),
     Drill("LokiDown", stopped("loki")),

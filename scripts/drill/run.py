@@ -90,24 +90,40 @@ def run(stack: Stack, drills: Sequence[Drill], say: Say) -> list[Result]:
 
 
 def _patience(stack: Stack, way: Way, resolving: bool) -> float:
-    wait, interval = floors.grouping(stack.project, str(way.rule.labels.get("severity", "")), way.rule.name)
+    wait, interval = _grouping(stack, way)
     ten_minutes = 120 * floors.scrape_interval(stack.project)  # windows of recorded series are no longer than that
     own = way.rule.keep + interval if resolving else way.rule.hold + wait + way.drill.slow
     return own + way.rule.window + ten_minutes + SPARE_SECONDS
 
 
 def _not_quiet(stack: Stack, ways: Sequence[Way], say: Say) -> str:
-    """Waits, on a stack of its own, until nothing is left of the drill before; what is still there, else empty."""
-    deadline = time.time() + (1800 / 5 * floors.scrape_interval(stack.project) + SPARE_SECONDS if stack.own else 0)
+    """Waits, on a stack of its own, until nothing is left of the drill before; what is still there, else empty.
+
+    An alert that joins a group which was told already waits for group_interval, not for group_wait: so on such a stack
+    every alert of the same name has to be over, and its group forgotten.
+    """
+    hour = 3600 / 5 * floors.scrape_interval(stack.project)
+    deadline = time.time() + (hour + SPARE_SECONDS if stack.own else 0)
+    groups: set[str] = set()
     while True:
-        firing = [way.drill.alert for way in ways if is_firing(stack, way.drill, way.rule)]
-        left = firing or (sorted({name for way in ways for name in _holding_back(stack, way)}) if stack.own else [])
+        firing = {way.drill.alert for way in ways if is_firing(stack, way.drill, way.rule, any_labels=stack.own)}
+        groups |= firing
+        left = sorted(firing) or (
+            sorted({name for way in ways for name in _holding_back(stack, way)}) if stack.own else []
+        )
         if not left:
-            return ""
+            break
         if time.time() >= deadline:
             return f"{', '.join(left)} fires before the fault is made"
         say(f"waits for {', '.join(left)} to end")
         time.sleep(POLL_SECONDS)
+    if forgotten := [_grouping(stack, way)[1] for way in ways if way.drill.alert in groups]:
+        time.sleep(max(forgotten))
+    return ""
+
+
+def _grouping(stack: Stack, way: Way) -> tuple[float, float]:
+    return floors.grouping(stack.project, str(way.rule.labels.get("severity", "")), way.rule.name)
 
 
 def _holding_back(stack: Stack, way: Way) -> list[str]:
@@ -134,7 +150,7 @@ def _follow(stack: Stack, ways: Sequence[Way], begun: float, ended: float | None
 
 def _result(stack: Stack, way: Way, begun: float, ended: float) -> Result:
     scrape = floors.scrape_interval(stack.project)
-    wait, _ = floors.grouping(stack.project, str(way.rule.labels.get("severity", "")), way.rule.name)
+    wait, _ = _grouping(stack, way)
     lowest = None
     if way.delivered:
         step = max(scrape / 2, (way.delivered - begun) / 5000)

@@ -140,6 +140,19 @@ class Own:
         return self.processes.folders.rendered(part, path)
 
 
+def _wait_until_scraped(stack: Own, patience: float = 30.0) -> None:
+    """Waits for Prometheus' first scrape of the backend: targets that it discovers wait for 5 s, whatever the timings,
+    which is BackendDown where a minute is three seconds. Raises NotHere when there is none.
+    """
+    until = time.monotonic() + patience
+    while time.monotonic() < until:
+        answer = httpx.get(f"{stack.address('prometheus')}/api/v1/query", params={"query": 'up{job="backend"} == 1'})
+        if answer.is_success and answer.json()["data"]["result"]:
+            return
+        time.sleep(0.2)
+    raise NotHere(f"Prometheus has not scraped the backend within {patience:g} s; its targets page says why")
+
+
 @contextlib.contextmanager
 def own(place: Path, factor: float) -> Iterator[Own]:
     """A stack of its own, which serves and knows this project's README. Raises NotHere."""
@@ -151,9 +164,10 @@ def own(place: Path, factor: float) -> Iterator[Own]:
         for part in others:
             stack.processes.ready(part)
         stack.start("prometheus")
+        _wait_until_scraped(stack)
         file = {"file": ("README.md", (addresses.PROJECT / "README.md").read_bytes(), "text/markdown")}
         httpx.post(f"{stack.address('backend')}/api/v1/documents", files=file, timeout=30).raise_for_status()
-        time.sleep(2)
+        time.sleep(2)  # two evaluations: what the start itself set off is known by now, and waited for
         # Somebody is always there: the heartbeat of a minute alone is silence where a minute is three seconds.
         with load.running(stack.address("backend"), (load.Load("list", 1),)):
             yield stack

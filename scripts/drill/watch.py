@@ -63,9 +63,13 @@ def active(stack: Stack, logs: bool) -> list[dict[str, Any]]:
     return list(answer["data"]["alerts"]) if answer else []
 
 
-def is_firing(stack: Stack, drill: Drill, rule: Rule) -> bool:
-    """Whether the alert fires now."""
-    return any(one["state"] == "firing" and _fits(one["labels"], drill) for one in active(stack, rule.logs))
+def is_firing(stack: Stack, drill: Drill, rule: Rule, any_labels: bool = False) -> bool:
+    """Whether the alert fires now; with `any_labels`, whether any alert of its name does."""
+    return any(
+        one["state"] == "firing"
+        and (one["labels"]["alertname"] == drill.alert if any_labels else _fits(one["labels"], drill))
+        for one in active(stack, rule.logs)
+    )
 
 
 def holds_back(stack: Stack, service: str, severity: str) -> list[str]:
