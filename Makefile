@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help up down clean status reload bad-day drill traffic find retrieval test check format dashboards rules mutants fuzz bench canaries lock upgrade-packages
+.PHONY: help up down clean status reload bad-day drill traffic api-key find retrieval test check format dashboards rules mutants fuzz bench canaries lock upgrade-packages
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ reload: ## has Prometheus and Alertmanager read their files again
 
 traffic: $(VENV)/run ## users at work: RATE=5 requests a second for SECONDS=60 (0: until interrupted)
 	@$(RUN) -m scripts.traffic
+
+api-key: $(VENV)/run ## NAME=… SCOPES=chat,documents RATE=600 (calls a minute): a new API key; REVOKE=its name ends it; alone: the list
+	@$(RUN) -m scripts.api_key
 
 find: $(VENV)/run ## the story of one request: ID=a request id or a trace id; ERRORS=1 SINCE=15m lists the failed ones
 	@$(RUN) -m scripts.find

@@ -94,14 +94,14 @@ def _json(response: httpx.Response) -> Any:
 class Client:
     """The backend as its users reach it. Never raises for what the backend does: everything is a `Reply`."""
 
-    def __init__(self, url: str, tally: Tally, connections: int) -> None:
+    def __init__(self, url: str, tally: Tally, connections: int, key: str = "") -> None:
         self.tally = tally
         self._ids = map("traffic-{}-{}".format, itertools.repeat(secrets.token_hex(4)), itertools.count(1))
         self._http = httpx.AsyncClient(
             base_url=url,
             timeout=httpx.Timeout(60.0, connect=5.0),
             limits=httpx.Limits(max_connections=connections + 10, max_keepalive_connections=connections),
-            headers={"User-Agent": "specola-traffic"},
+            headers={"User-Agent": "specola-traffic"} | ({"Authorization": f"Bearer {key}"} if key else {}),
             # A proxy of the shell's would stand between this program and a backend on the same machine.
             trust_env=False,
         )

@@ -32,7 +32,7 @@ def some(dice: random.Random) -> list[Mistake]:
         Mistake("unknown session", "POST", f"{API}/chat/sessions/{unknown}/messages", 404, {"json": question}),
         Mistake("unknown job", "GET", f"{API}/indexing/jobs/{unknown}", 404, {}),
         Mistake("malformed id", "GET", f"{API}/indexing/jobs/{unknown.hex[:7]}-no-id", 422, {}),
-        Mistake("unknown path", "GET", f"/no/such/page/{unknown.hex[:8]}", 404, {}),
+        Mistake("unknown path", "GET", f"{API}/chat/no/such/page/{unknown.hex[:8]}", 404, {}),
         Mistake("wrong method", "PATCH", f"{API}/chat/sessions", 405, {}),
         Mistake("unsupported file", "POST", f"{API}/documents", 415, {"files": {"file": archive}}),
     ]

@@ -4,7 +4,7 @@ import argparse
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -31,6 +31,8 @@ class Options:
     prepare: float = 120.0
     #: Requests under way at once: more would test the machine that sends, not the one that answers.
     max_in_flight: int = 50
+    #: Where the backend asks for one; its scopes are chat and documents.
+    key: str = field(default="", repr=False)
 
 
 def _number(text: str) -> float:
@@ -71,7 +73,8 @@ _positive.__name__ = "whole number (1 or more)"
 def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Options:
     """Options of a command line; RATE, SECONDS, BACKEND_URL and SEED are the defaults where they are set.
 
-    Without an address: the gateway's, wherever PORT_BACKEND has moved it.
+    Without an address: the gateway's, wherever PORT_BACKEND has moved it. API_KEY is the key: whatever stands on
+    a command line can be read by everybody on the machine.
 
     Ends the program with argparse's message and status 2 when one makes no sense.
     """
@@ -94,4 +97,4 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
     add("--wait", type=_number, default=default.wait, help="seconds for the backend to answer at all")
     add("--prepare", type=_number, default=default.prepare, help="seconds at most for the first indexing")
     add("--max-in-flight", type=_positive, default=default.max_in_flight, help="requests at once, at most")
-    return Options(**vars(parser.parse_args(arguments)))
+    return Options(**vars(parser.parse_args(arguments)), key=given.get("API_KEY", ""))

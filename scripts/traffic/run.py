@@ -54,7 +54,7 @@ async def reach(options: Options, display: Display) -> None:
     These looks are not part of the traffic and not counted in it.
     """
     end = time.monotonic() + options.wait
-    client = Client(options.url, Tally(), 1)
+    client = Client(options.url, Tally(), 1, options.key)
     try:
         while not (reply := await client.call("health", "GET", "/health/ready", expect=200)).status:
             if time.monotonic() >= end:
@@ -129,7 +129,7 @@ async def run(options: Options, display: Display) -> Tally:
     Raises `NothingReachedError` and `QuestionsError`.
     """
     tally = Tally()
-    client = Client(options.url, tally, options.max_in_flight)
+    client = Client(options.url, tally, options.max_in_flight, options.key)
     work = asyncio.create_task(_work(client, options, display))
     _end_on_signals(work)
     try:

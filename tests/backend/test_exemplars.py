@@ -18,7 +18,7 @@ from tests.backend.conftest import indexed
 from tests.backend.test_tracing_children import DOCUMENT, ask, ended, settings, strike
 
 __all__ = ["settings"]  # a fixture
-#: Histograms of seconds that measure work for a request. The rest measure the process, a probe or a browser.
+#: Histograms of seconds that measure work for a request, or were told by one. The rest measure the process or a probe.
 LATENCIES = {
     "http_request_duration_seconds",
     "http_response_start_seconds",
@@ -27,8 +27,9 @@ LATENCIES = {
     "vector_search_duration_seconds",
     "indexing_duration_seconds",
     "database_duration_seconds",
+    "user_experience_seconds",
 }
-OTHERS = {"health_check_duration_seconds", "event_loop_lag_seconds", "user_experience_seconds"}
+OTHERS = {"health_check_duration_seconds", "event_loop_lag_seconds"}
 
 
 async def exemplars(client: httpx.AsyncClient, *labels: str) -> dict[str, set[tuple[str, str]]]:
@@ -62,8 +63,10 @@ async def test_each_latency_histogram_leads_to_a_span_that_was_made(
     await indexed(client, "birds.txt", DOCUMENT)
     await asyncio.to_thread(ended, spans, "index document")
     await ask(client)
+    await client.post("/api/v1/experience", json={"measurements": [{"metric": "first_token", "value": 0.5}]})
     found = await exemplars(client)
     assert set(found) >= LATENCIES
+    assert not set(found) & OTHERS, "as their help says"
     for name in LATENCIES:
         assert found[name] & made(spans), name
 

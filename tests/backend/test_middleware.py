@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -59,6 +61,12 @@ def instrumented(settings: Settings) -> FastAPI:
     @app.get("/slow")
     async def slow() -> str:
         await asyncio.sleep(0.4)
+        return "done"
+
+    @app.get("/brief")
+    async def brief() -> str:
+        for _ in range(30):  # some 0.5 ms, in which the server looks at its sockets
+            await asyncio.sleep(0)
         return "done"
 
     @app.get("/named/{name}")
@@ -185,6 +193,20 @@ def test_a_client_that_went_away_is_a_499_and_no_success(address: str, path: str
     hang_up(address, path, after_bytes)
     until(lambda: counted("GET", path, "499") == gone + 1, "the departure is counted")
     assert counted("GET", path, "200") == success
+
+
+def test_a_client_that_leaves_within_a_millisecond_is_a_499_too(address: str) -> None:
+    gone, success = counted("GET", "/brief", "499"), counted("GET", "/brief", "200")
+    leave = """
+import socket, sys, time
+for _ in range(20):
+    with socket.create_connection(("127.0.0.1", int(sys.argv[1]))) as connection:
+        connection.sendall(b"GET /brief HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+    time.sleep(0.01)
+"""  # in a process of its own: a thread of this one would hold the server up for longer
+    subprocess.run([sys.executable, "-c", leave, address.rpartition(":")[2]], check=True)
+    until(lambda: counted("GET", "/brief", "499") + counted("GET", "/brief", "200") == gone + success + 20, "all 20")
+    assert counted("GET", "/brief", "499") - gone >= 15, "a few may have been answered before they closed"
 
 
 def test_an_answer_that_breaks_off_is_a_500(address: str) -> None:

@@ -4,9 +4,11 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter
-from fastapi.responses import FileResponse
+from fastapi.responses import HTMLResponse
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
+
+from app.api.dependencies import ServicesDep
 
 router = APIRouter(tags=["page"])
 
@@ -32,9 +34,11 @@ class _PageFiles(StaticFiles):
 
 
 static_files = _PageFiles(directory=_FOLDER)
+_PAGE = (_FOLDER / "index.html").read_text(encoding="utf-8")
+_PAGE_WITH_KEY = _PAGE.replace('<form id="access" class="access" hidden>', '<form id="access" class="access">')
 
 
-@router.get("/", response_class=FileResponse, responses={200: {"content": {"text/html": {}}}})
-async def page() -> FileResponse:
-    """A small page: upload, ask, see the sources, rate."""
-    return FileResponse(_FOLDER / "index.html", media_type="text/html", headers=_HEADERS)
+@router.get("/", response_class=HTMLResponse)
+async def page(services: ServicesDep) -> HTMLResponse:
+    """A small page: upload, ask, see the sources, rate; with a field for the key where one is needed."""
+    return HTMLResponse(_PAGE_WITH_KEY if services.settings.api_keys_required else _PAGE, headers=_HEADERS)

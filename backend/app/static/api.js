@@ -26,6 +26,7 @@ export class Failure extends Error {
 export async function call(method, path, options = {}) {
   const { json, signal, keepalive = false, requestId = randomId() } = options;
   const headers = { "X-User-ID": userId(), "X-Request-ID": requestId };
+  if (apiKey()) headers.Authorization = `Bearer ${apiKey()}`;
   let { body = null } = options;
   if (json !== undefined) {
     headers["Content-Type"] = "application/json";
@@ -80,6 +81,15 @@ function parseEvent(block) {
     if (field === "data") data.push(value);
   }
   return data.length ? { event, data: JSON.parse(data.join("\n")) } : null;
+}
+
+/** The key that was given in this tab, or "". */
+export function apiKey() {
+  try {
+    return sessionStorage.getItem("specola-key") ?? "";
+  } catch { // storage is refused
+    return "";
+  }
 }
 
 let knownUser = "";

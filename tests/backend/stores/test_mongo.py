@@ -5,11 +5,14 @@ import time
 import traceback
 import uuid
 from collections.abc import AsyncIterator
+from functools import partial
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 from motor.motor_asyncio import AsyncIOMotorClient
+from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
+from app.core.logging_config import RequestContext
 from app.stores.documents import StoreUnavailable
 from app.stores.mongo import MongoDocumentStore, server_of
 from app.stores.mongo_turns import Turns
@@ -20,6 +23,45 @@ async def client(mongodb_url: str) -> AsyncIterator[AsyncIOMotorClient[dict[str,
     client: AsyncIOMotorClient[dict[str, object]] = AsyncIOMotorClient(mongodb_url)
     yield client
     client.close()
+
+
+class Commands(CommandListener):
+    """The comment of each command on jobs that the driver sends, by the command's name."""
+
+    def __init__(self) -> None:
+        self.comments: dict[str, object] = {}
+
+    def started(self, event: CommandStartedEvent) -> None:
+        if event.command[event.command_name] == "jobs":
+            self.comments[event.command_name] = event.command.get("comment")
+
+    def succeeded(self, event: CommandSucceededEvent) -> None: ...
+
+    def failed(self, event: CommandFailedEvent) -> None: ...
+
+
+async def test_every_command_of_a_request_carries_its_id(mongodb_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard = Commands()
+    monkeypatch.setattr("app.stores.mongo.AsyncIOMotorClient", partial(AsyncIOMotorClient, event_listeners=[heard]))
+    store = MongoDocumentStore(mongodb_url, f"test_{uuid.uuid4().hex}", 5.0)
+    await store.start()
+    heard.comments.clear()
+    with RequestContext("find-me"):
+        await store.insert("jobs", {"id": "a", "status": "queued", "at": 1})
+        await store.put("jobs", {"id": "b", "status": "queued", "at": 2})
+        await store.update("jobs", {"id": "b"}, {"status": "running"})
+        await store.claim("jobs", {"status": "queued"}, {"status": "running"}, oldest_by="at")
+        await store.get("jobs", "a")
+        assert len(await store.find("jobs", {"status": "running"}, sort="at", limit=5)) == 2
+        assert await store.count("jobs", {}) == 2
+        assert await store.count("jobs", {}, distinct="status") == 1
+        assert await store.count_by("jobs", "status") == {"running": 2}
+        assert await store.delete("jobs", {}) == 2
+    ours = ("insert", "update", "findAndModify", "find", "aggregate", "delete")
+    assert {name: heard.comments[name] for name in ours} == dict.fromkeys(ours, "find-me")
+    await store.get("jobs", "a")
+    assert heard.comments["find"] is None, "nothing outside of a request"
+    await store.close()
 
 
 async def test_a_server_that_is_not_there_is_named_and_its_credentials_are_not() -> None:

@@ -48,6 +48,15 @@ async def test_two_runs_never_share_a_request_id(backend: Any) -> None:
     assert len({seen[2]["x-request-id"] for seen in backend.seen}) == 2
 
 
+async def test_a_key_goes_with_every_request_and_is_sent_where_one_was_given_alone(backend: Any) -> None:
+    for key in ("", "sk-of-the-test"):
+        client = Client(backend.url, Tally(), connections=5, key=key)
+        await client.call("open session", "POST", SESSIONS, expect=201)
+        await client.ask(f"{SESSIONS}/x/messages", "Is anyone there?", "reader-1")
+        await client.close()
+    assert [seen[2].get("authorization") for seen in backend.seen] == [None, None, *["Bearer sk-of-the-test"] * 2]
+
+
 async def test_an_answer_as_expected_is_no_error_whatever_its_status(client: Client) -> None:
     reply = await client.call("bad request", "GET", "/no/such/path", expect=404)
     assert (reply.ok, reply.status, client.tally.errors) == (True, 404, 0)

@@ -20,6 +20,12 @@ def test_the_backend_is_looked_for_where_its_port_was_moved_to(monkeypatch: pyte
     assert parse([], {}).url == "http://127.0.0.1:18000"
 
 
+def test_the_key_comes_from_the_environment_and_is_shown_nowhere() -> None:
+    options = parse([], {"API_KEY": "sk-of-the-test"})
+    assert options.key == "sk-of-the-test"
+    assert "sk-of" not in repr(options)
+
+
 def test_an_empty_variable_is_one_that_is_not_set() -> None:
     assert parse([], {"RATE": "", "BACKEND_URL": ""}) == Options()
 
