@@ -3,8 +3,10 @@
 Everything happens at a thirtieth of the time: five minutes are ten seconds.
 """
 
+import asyncio
 import json
 import re
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +22,7 @@ import yaml
 
 from app.core.heartbeat import HEARTBEAT_SECONDS
 from app.core.logging_config import close_logging, configure_logging, emit, logger
+from app.main import create_app
 from app.services.ai.wire import Where
 from scripts.timing import shortened
 from tests.backend.conftest import make_settings
@@ -150,6 +153,21 @@ def answers(status: int, count: int) -> None:
         emit("info", "access", "request", {"status": status, "endpoint": "/x", "bytes": 401})
 
 
+def guesses(count: int) -> None:
+    """Real calls without the right token."""
+
+    async def call(folder: Path) -> None:
+        (folder / "token").write_text("a-token-of-the-operators")
+        app = create_app(make_settings(folder, internal_token_file=str(folder / "token")))
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://test") as client:
+            for number in range(count):
+                answer = await client.get("/metrics", headers={"Authorization": f"Bearer guess-{number}"})
+                assert answer.status_code == 401
+
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(call(Path(folder)))
+
+
 def refused_keys() -> None:
     where = Where("api.example.org", key="OPENAI_API_KEY", address="OPENAI_BASE_URL", models="OPENAI_MODEL")
     for _ in range(25):
@@ -168,6 +186,7 @@ CASES: list[tuple[str, Callable[[], None], Callable[[], None]]] = [
     ("AuthenticationFailures", partial(answers, 401, 25), partial(answers, 401, 15)),
     ("AuthenticationFailures", partial(answers, 403, 25), partial(answers, 404, 60)),
     ("AuthenticationFailures", refused_keys, partial(lines, "error", 60)),
+    ("AuthenticationFailures", partial(guesses, 25), partial(guesses, 15)),
 ]
 
 
