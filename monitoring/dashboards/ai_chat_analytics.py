@@ -5,7 +5,7 @@ from typing import Final
 from grafana_foundation_sdk.models import dashboard as model
 
 from monitoring.dashboards import limits, links, queries, shapes
-from monitoring.dashboards.page import model_chooser, render
+from monitoring.dashboards.page import backend_choosers, model_chooser, render
 
 UID: Final = "ai-chat-analytics"
 
@@ -23,7 +23,7 @@ def build() -> str:
         title="AI & Chat Analytics",
         description="Questions and answers: how many, how good, how fast, at what cost.",
         tags=["ai", "chat"],
-        more_variables=[model_chooser()],
+        variables=[*backend_choosers(), model_chooser()],
         rows=[
             (7, [(6, _chat_sessions()), (6, _rag_success()), (12, _token_usage())]),
             (9, [(12, _response_times()), (12, _vector_search())]),

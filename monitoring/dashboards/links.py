@@ -44,10 +44,14 @@ def _readable(found: re.Match[str]) -> str:
     return f"${{{name}:{form}}}" if form else f"${{{name}}}"
 
 
+def lines(pipeline: str = "", *, labels: str = "") -> str:
+    """LogQL for the chosen environments' lines, narrowed by more labels and by a pipeline."""
+    return f"{{{_EVERY_LINE}{', ' + labels if labels else ''}}} {pipeline}".rstrip()
+
+
 def logs(title: str, pipeline: str = "", *, labels: str = "") -> model.DashboardLink:
-    """Loki in Explore: the chosen environments' lines, narrowed by more labels and by a LogQL pipeline."""
-    selector = f"{{{_EVERY_LINE}{', ' + labels if labels else ''}}}"
-    return _explore(title, LOKI, {"expr": f"{selector} {pipeline}".rstrip(), "queryType": "range"})
+    """Loki in Explore, with `lines` of the same arguments."""
+    return _explore(title, LOKI, {"expr": lines(pipeline, labels=labels), "queryType": "range"})
 
 
 def error_logs(title: str = "Errors in the logs") -> model.DashboardLink:

@@ -11,13 +11,14 @@ from urllib.parse import unquote
 import yaml
 
 from monitoring.dashboards.exposition import Exposition
-from monitoring.dashboards.lint_query import lint_query
+from monitoring.dashboards.links import LOKI, PROMETHEUS
+from monitoring.dashboards.lint_query import lint_lines, lint_query
 
 GRID_COLUMNS: Final = 24
 SHORTEST_DESCRIPTION: Final = 40
 _LABEL_VALUES: Final = re.compile(r"^label_values\((?P<selector>.+),\s*(?P<label>\w+)\)$")
 _VARIABLE: Final = re.compile(r"\$\{?([A-Za-z_]\w*)")
-_BUILT_IN: Final = ("__from", "__to", "__url_time_range", "__all_variables", "__range", "__rate_interval")
+_BUILT_IN: Final = ("__from", "__to", "__url_time_range", "__all_variables", "__range", "__interval", "__rate_interval")
 
 
 @dataclass(frozen=True)
@@ -77,16 +78,18 @@ def _lint_board(board: Any, exposition: Exposition, sources: Mapping[str, str], 
     yield from _lint_links(board, sources, uids)
     yield from _lint_variables(board, exposition)
     for annotation in board.get("annotations", {}).get("list", []):
-        for rule, message in lint_query(annotation["expr"], exposition, legend=annotation["titleFormat"]):
+        faults = lint_query(annotation["expr"], exposition, legend=annotation["titleFormat"], replicas=False)
+        for rule, message in faults:
             yield rule, f"annotation {annotation['name']}", message
+    replicas = "instance" in [variable["name"] for variable in board.get("templating", {}).get("list", [])]
     panels = [panel for panel in board.get("panels", []) if panel["type"] != "row"]
     yield from _lint_grid(panels)
     for panel in panels:
-        for rule, message in _lint_panel(panel, exposition):
+        for rule, message in _lint_panel(panel, exposition, replicas):
             yield rule, f"panel {panel.get('title') or panel.get('id')}", message
 
 
-def _lint_panel(panel: Any, exposition: Exposition) -> Iterator[tuple[str, str]]:
+def _lint_panel(panel: Any, exposition: Exposition, replicas: bool) -> Iterator[tuple[str, str]]:
     defaults = panel.get("fieldConfig", {}).get("defaults", {})
     if not panel.get("title") or len(panel.get("description") or "") < SHORTEST_DESCRIPTION:
         yield "panel-title-description-rule", "needs a title, and a description of how to read it"
@@ -102,12 +105,18 @@ def _lint_panel(panel: Any, exposition: Exposition) -> Iterator[tuple[str, str]]
     if not targets:
         yield "panel-no-targets-rule", "asks nothing"
     for target in targets:
-        faults = lint_query(
-            target["expr"],
-            exposition,
-            legend=target.get("legendFormat", ""),
-            instant=target.get("instant", False),
-        )
+        source = target["datasource"]["uid"]
+        if source == PROMETHEUS:
+            faults = lint_query(
+                target["expr"],
+                exposition,
+                legend=target.get("legendFormat", ""),
+                instant=target.get("instant", False),
+                replicas=replicas,
+                step=panel.get("interval", ""),
+            )
+        else:
+            faults = list(lint_lines(target["expr"])) if source == LOKI else []
         for rule, message in faults:
             yield rule, f"query {target.get('refId')}: {message}"
 
@@ -141,6 +150,8 @@ def _lint_variables(board: Any, exposition: Exposition) -> Iterator[_Finding]:
                 yield "template-exists", path, f"uses ${name}, which is no variable of this dashboard"
     for variable in variables:
         where = f"variable {variable['name']}"
+        if variable["type"] == "textbox":
+            continue
         if variable.get("refresh") != 2:
             yield "template-on-time-change-reload-rule", where, "has to be read anew when the time changes"
         found = _LABEL_VALUES.match(variable["query"])
@@ -149,7 +160,7 @@ def _lint_variables(board: Any, exposition: Exposition) -> Iterator[_Finding]:
             continue
         # A variable lists labels, so that the rules on what may be done with a counter do not apply.
         selector = f"sum by ({found['label']}) (rate({found['selector']}[$__rate_interval]))"
-        for rule, message in lint_query(selector, exposition):
+        for rule, message in lint_query(selector, exposition, replicas=False):
             if rule not in ("gauge-rate", "shared-gauge-max"):
                 yield rule, where, message
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from monitoring.dashboards.exposition import Exposition, Series
 from monitoring.dashboards.promql import WINDOWS, Step, Use, parse, uses
+from monitoring.durations import seconds
 
 # Every replica computes these from the shared store: a sum would count each as often as there are replicas.
 SHARED_GAUGES: Final = frozenset(
@@ -18,33 +19,63 @@ SHARED_GAUGES: Final = frozenset(
     }
 )
 _OVER_TIME: Final = frozenset({"rate", "increase", "irate", "resets"})
+# What Prometheus writes about its alerts, of whatever job they tell.
+FROM_RULES: Final = frozenset({"ALERTS", "ALERTS_FOR_STATE"})
 _CUMULATIVE: Final = frozenset({"counter", "bucket", "sum", "count"})
 _LEGEND_LABEL: Final = re.compile(r"\{\{\s*(\w+)\s*\}\}")
+
+# promtail/promtail.yml: what else a line has is structured metadata.
+STREAM_LABELS: Final = frozenset({"service", "environment", "level", "logger"})
+_STREAMS: Final = re.compile(r"\{\s*(\w+\s*[=!]~?[^{}]*(?:\$\{[^}]*\}[^{}]*)*)\}")
+_STREAM_LABEL: Final = re.compile(r"(\w+)\s*(?:=~|!~|!=|=)\s*[\"`]")
 
 # A rule's name and what is wrong, with what to do about it. Names are dashboard-linter's where it has the rule.
 Fault = tuple[str, str]
 
 
-def lint_query(query: str, exposition: Exposition, *, legend: str = "", instant: bool = False) -> list[Fault]:
-    """What is wrong with a query of a panel, an annotation or a variable."""
+def lint_query(
+    query: str,
+    exposition: Exposition,
+    *,
+    legend: str = "",
+    instant: bool = False,
+    replicas: bool = True,
+    step: str = "",
+) -> list[Fault]:
+    """What is wrong with a query of a panel, an annotation or a variable.
+
+    `replicas`: its page lets one choose replicas. `step`: its panel's own, for which a window may be just as long.
+    """
     try:
         found = list(uses(parse(query)))
     except ValueError as error:
         return [("target-promql-rule", f"is not PromQL ({error}): {query}")]
-    faults = [fault for use in found for fault in _lint_use(use, exposition, instant=instant)]
+    faults = [fault for use in found for fault in _lint_use(use, exposition, instant, replicas, step)]
     faults += _lint_legend(legend, found)
     return list(dict.fromkeys(faults))
 
 
-def _lint_use(use: Use, exposition: Exposition, *, instant: bool) -> Iterator[Fault]:
+def lint_lines(query: str) -> Iterator[Fault]:
+    """What is wrong with LogQL's stream selectors. Loki itself says whether it parses, where its program is at hand."""
+    for selector in _STREAMS.findall(query):
+        for label in _STREAM_LABEL.findall(selector):
+            if label not in STREAM_LABELS:
+                yield "label-exists", f"no stream of Loki has a label {label}: filter for it behind the selector, by |"
+    if not _STREAMS.search(query):
+        yield "target-logql-rule", f"has no stream selector: {query}"
+
+
+def _lint_use(use: Use, exposition: Exposition, instant: bool, replicas: bool, step: str) -> Iterator[Fault]:
     series = exposition.get(use.metric)
     if series is None:
         yield "metric-exists", f"{use.metric or 'a selector without a name'} is exported by nothing"
         return
     yield from _lint_labels(use, series)
-    yield from _lint_target(use)
+    if ":" in use.metric:
+        return  # recorded: summed, narrowed and windowed by its rule
+    yield from _lint_target(use, replicas)
     yield from _lint_kind(use, series)
-    yield from _lint_window(use, instant=instant)
+    yield from _lint_window(use, instant, step)
     if series.kind == "bucket":
         yield from _lint_buckets(use)
     if "histogram_quantile" in [step.name for step in use.steps]:
@@ -61,13 +92,13 @@ def _lint_labels(use: Use, series: Series) -> Iterator[Fault]:
                 yield "label-exists", f"{use.metric} has no label {label}, which {step.name} groups by"
 
 
-def _lint_target(use: Use) -> Iterator[Fault]:
-    if use.metric == "ALERTS":
+def _lint_target(use: Use, replicas: bool) -> Iterator[Fault]:
+    if use.metric in FROM_RULES:
         return
     if use.matcher("job") is None:
         yield "target-job-rule", f"{use.metric} is not narrowed to one job: other services may export it too"
-    # app_info is what the variables are made of: it names the replicas that can be chosen.
-    if use.matcher("instance") is None and use.metric != "app_info":
+    job = use.matcher("job")
+    if replicas and job is not None and job.value == "backend" and use.matcher("instance") is None:
         yield "target-instance-rule", f'{use.metric} ignores the chosen replicas: add instance=~"$instance"'
 
 
@@ -83,8 +114,10 @@ def _lint_kind(use: Use, series: Series) -> Iterator[Fault]:
         yield "shared-gauge-max", f"{use.metric} is the same on every replica: take its max"
 
 
-def _lint_window(use: Use, *, instant: bool) -> Iterator[Fault]:
-    if use.window is None or use.window == WINDOWS["$__rate_interval"]:
+def _lint_window(use: Use, instant: bool, step: str) -> Iterator[Fault]:
+    if use.window is None or use.window == WINDOWS["$__rate_interval"] or use.function not in _OVER_TIME:
+        return
+    if step and use.window.total_seconds() == seconds(step):
         return
     if use.window == WINDOWS["$__range"]:
         if not instant:

@@ -54,7 +54,11 @@ _NOISE: Final[dict[str, object]] = {
     "wideLayout": True,
 }
 
-Row: TypeAlias = tuple[int, Sequence[tuple[int, model.Panel]]]
+# Panels have numbers of their own, which links name; headings take theirs from here on.
+_HEADINGS: Final = 1000
+
+# A height and its panels with their widths; or the heading of the rows below it.
+Row: TypeAlias = tuple[int, Sequence[tuple[int, model.Panel]]] | str
 
 
 class _Annotation(model.AnnotationQuery):
@@ -98,43 +102,27 @@ def model_chooser() -> model.VariableModel:
     )
 
 
-def render(
-    *,
-    uid: str,
-    title: str,
-    description: str,
-    tags: Sequence[str],
-    rows: Sequence[Row],
-    more_variables: Sequence[model.VariableModel] = (),
-) -> str:
-    """A dashboard as the text of its file. Each row is its height and its panels with their widths."""
-    made = model.Dashboard(
-        uid=uid,
-        title=title,
-        description=description,
-        tags=[*tags, TAG],
-        timezone=TIMEZONE,
-        refresh=REFRESH,
-        time=model.DashboardDashboardTime(from_val="now-1h", to="now"),
-        graph_tooltip=model.DashboardCursorSync.CROSSHAIR,
-        templating=model.DashboardDashboardTemplating(list_val=[*_variables(), *more_variables]),
-        annotations=model.AnnotationContainer(list_val=_annotations()),
-        links=_links(),
-        panels=_placed(rows),
+def question(name: str, label: str, description: str) -> model.VariableModel:
+    """A field to type or paste into."""
+    return model.VariableModel(
+        type_val=model.VariableType.TEXTBOX, name=name, label=label, description=description, query=""
     )
-    # Grafana gives the number; a file that brings its own would overwrite another dashboard's.
-    plain = {**json.loads(json.dumps(made, cls=JSONEncoder)), "id": None}
-    return json.dumps(_without_noise(plain), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def _variables() -> list[model.VariableModel]:
+def environment_chooser() -> model.VariableModel:
+    """The environments whose logs and traces are shown and linked to: all that a page of recorded series can choose."""
+    return chooser(
+        "environment",
+        "Environment",
+        'label_values(app_info{job="backend"}, environment)',
+        "Where the backend runs, as its setting ENVIRONMENT says",
+    )
+
+
+def backend_choosers() -> list[model.VariableModel]:
+    """Environment, and the replicas within it."""
     return [
-        chooser(
-            "environment",
-            "Environment",
-            'label_values(app_info{job="backend"}, environment)',
-            "Where the backend runs, as its setting ENVIRONMENT says",
-        ),
+        environment_chooser(),
         chooser(
             "instance",
             "Instance",
@@ -144,9 +132,40 @@ def _variables() -> list[model.VariableModel]:
     ]
 
 
+def render(
+    *,
+    uid: str,
+    title: str,
+    description: str,
+    tags: Sequence[str],
+    rows: Sequence[Row],
+    variables: Sequence[model.VariableModel],
+    since: str = "now-1h",
+) -> str:
+    """A dashboard as the text of its file."""
+    made = model.Dashboard(
+        uid=uid,
+        title=title,
+        description=description,
+        tags=[*tags, TAG],
+        timezone=TIMEZONE,
+        refresh=REFRESH,
+        time=model.DashboardDashboardTime(from_val=since, to="now"),
+        graph_tooltip=model.DashboardCursorSync.CROSSHAIR,
+        templating=model.DashboardDashboardTemplating(list_val=list(variables)),
+        annotations=model.AnnotationContainer(list_val=_annotations()),
+        links=_links(),
+        panels=_placed(rows),
+    )
+    # Grafana gives the number; a file that brings its own would overwrite another dashboard's.
+    plain = {**json.loads(json.dumps(made, cls=JSONEncoder)), "id": None}
+    return json.dumps(_without_noise(plain), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
 def _annotations() -> list[model.AnnotationQuery]:
-    versions = f"count by (version) (app_info{{{BACKEND}}})"
-    versions_before = f"count by (version) (app_info{{{BACKEND}}} offset 5m)"
+    # Of every replica, whichever is chosen: a page is read to find out what else happened.
+    versions = 'count by (version) (app_info{job="backend"})'
+    versions_before = 'count by (version) (app_info{job="backend"} offset 5m)'
     return [
         _Annotation(
             "Alerts",
@@ -165,7 +184,7 @@ def _annotations() -> list[model.AnnotationQuery]:
         _Annotation(
             "Faults",
             OTHER,
-            f"max by (fault) (faults_active{{{BACKEND}}}) == 1",
+            'max by (fault) (faults_active{job="backend"}) == 1',
             "Fault {{fault}}",
             "caused on purpose",
         ),
@@ -194,7 +213,13 @@ def _links() -> list[model.DashboardLink]:
 def _placed(rows: Sequence[Row]) -> list[model.Panel | model.RowPanel]:
     placed: list[model.Panel | model.RowPanel] = []
     top = 0
-    for height, panels in rows:
+    for number, row in enumerate(rows):
+        if isinstance(row, str):
+            where = model.GridPos(h=1, w=GRID_COLUMNS, x=0, y=top)
+            placed.append(model.RowPanel(title=row, grid_pos=where, id_val=_HEADINGS + number))
+            top += 1
+            continue
+        height, panels = row
         left = 0
         for width, panel in panels:
             panel.grid_pos = model.GridPos(h=height, w=width, x=left, y=top)

@@ -4,11 +4,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from grafana_foundation_sdk.models import common, gauge, heatmap, prometheus, stat, timeseries
+from grafana_foundation_sdk.cog import variants
+from grafana_foundation_sdk.models import (
+    bargauge,
+    common,
+    gauge,
+    heatmap,
+    logs,
+    loki,
+    prometheus,
+    stat,
+    tempo,
+    timeseries,
+)
 from grafana_foundation_sdk.models import dashboard as model
 
 from monitoring.dashboards.limits import NONE, Limits
-from monitoring.dashboards.links import PROMETHEUS, source
+from monitoring.dashboards.links import LOKI, PROMETHEUS, TEMPO, source
 
 SECONDS: Final = "s"
 SHARE: Final = "percentunit"
@@ -18,11 +30,23 @@ DOLLARS: Final = "currencyUSD"
 MESSAGES_PER_SECOND: Final = "suffix:msg/s"
 TOKENS_PER_SECOND: Final = "suffix:tokens/s"
 PER_SECOND: Final = "suffix:/s"
+REQUESTS_PER_SECOND: Final = "reqps"
+BYTES: Final = "bytes"
+PERCENT: Final = "percent"  # 0 to 100, as some of the specification's metrics are
+MOMENT: Final = "dateTimeAsIso"  # milliseconds since 1970
 
 # As often as the page refreshes. A shorter step would also mean a shorter window for each point, in which a
 # quiet service has too few requests for a quantile or a ratio to mean anything.
 _STEP: Final = "30s"
 _REF_IDS: Final = "ABCDEFGHIJ"
+
+
+_Query = prometheus.Dataquery | loki.Dataquery | tempo.TempoQuery
+_SOURCES: Final[Mapping[type, str]] = {
+    prometheus.Dataquery: PROMETHEUS,
+    loki.Dataquery: LOKI,
+    tempo.TempoQuery: TEMPO,
+}
 
 
 @dataclass(frozen=True)
@@ -45,11 +69,12 @@ class About:
 
 @dataclass(frozen=True)
 class Line:
-    """One query of a panel over time, and whether traces hang on it."""
+    """One query of a panel over time, whether traces hang on it, and who answers it: LogQL is Loki's."""
 
     expr: str
     legend: str
     exemplars: bool = False
+    source: str = PROMETHEUS
 
 
 @dataclass(frozen=True)
@@ -72,23 +97,21 @@ class Rows:
 
 
 def time_series(
-    about: About, lines: Sequence[Line], *, colours: Mapping[str, str] | None = None, stacked: bool = False
+    about: About,
+    lines: Sequence[Line],
+    *,
+    colours: Mapping[str, str] | None = None,
+    stacked: bool = False,
+    bars: str = "",
 ) -> model.Panel:
     """Lines over time, with the limits as dashed lines; areas on top of each other when `stacked`.
 
-    `colours` is for names that are known in advance; Grafana chooses for all others.
+    `colours` is for names that are known in advance; Grafana chooses for all others. `bars` is a duration, such as 1d:
+    a bar for each, whose queries look back over just as long.
     """
-    queries = [
-        prometheus.Dataquery(
-            expr=line.expr,
-            legend_format=line.legend,
-            range_val=True,
-            exemplar=line.exemplars or None,
-        )
-        for line in lines
-    ]
     drawn = common.GraphFieldConfig(
-        fill_opacity=30 if stacked else 8,
+        draw_style=common.GraphDrawStyle.BARS if bars else None,
+        fill_opacity=70 if bars else 30 if stacked else 8,
         show_points=common.VisibilityMode.NEVER,
         stacking=common.StackingConfig(mode=common.StackingMode.NORMAL, group="A") if stacked else None,
         thresholds_style=(
@@ -104,9 +127,36 @@ def time_series(
     overrides = [
         _override(name, color={"mode": "fixed", "fixedColor": colour}) for name, colour in (colours or {}).items()
     ]
+    queries = [_over_time(line, bars or _STEP) for line in lines]
     panel = _panel("timeseries", about, queries, options, custom=drawn, overrides=overrides)
-    panel.interval = _STEP
+    panel.interval = bars or _STEP
     return panel
+
+
+def log_lines(about: About, expr: str) -> model.Panel:
+    """The newest lines that a LogQL query finds, opened by a click."""
+    options = logs.Options(show_time=True, wrap_log_message=True, enable_log_details=True)
+    return _panel("logs", about, [loki.Dataquery(expr=expr, query_type="range", max_lines=100)], options)
+
+
+def trace_list(about: About, query: str) -> model.Panel:
+    """The newest traces that a TraceQL query finds, each a link to itself."""
+    search = tempo.TempoQuery(
+        query=query, query_type=tempo.TempoQueryType.TRACEQL, limit=20, table_type=tempo.SearchTableType.TRACES
+    )
+    return _panel("table", about, [search], None)
+
+
+def bars(about: About, expr: str, legend: str) -> model.Panel:
+    """A bar for each value of a label, as it is now, longest first by the query's own sort()."""
+    options = bargauge.Options(
+        orientation=common.VizOrientation.HORIZONTAL,
+        display_mode=common.BarGaugeDisplayMode.BASIC,
+        reduce_options=common.ReduceDataOptions(calcs=["lastNotNull"]),
+    )
+    query = _instant(expr)
+    query.legend_format = legend
+    return _panel("bargauge", about, [query], options)
 
 
 def number(about: About, expr: str, *, words: Mapping[str, str] | None = None) -> model.Panel:
@@ -184,7 +234,7 @@ def heat(about: About, expr: str) -> model.Panel:
 def _panel(
     kind: str,
     about: About,
-    queries: list[prometheus.Dataquery],
+    queries: Sequence[_Query],
     options: object | None,
     *,
     custom: object = None,
@@ -192,7 +242,7 @@ def _panel(
 ) -> model.Panel:
     for ref_id, query in zip(_REF_IDS, queries, strict=False):
         query.ref_id = ref_id
-        query.datasource = source(PROMETHEUS)
+        query.datasource = source(_SOURCES[type(query)])
     steps = [model.Threshold(None, about.limits.base)]
     steps += [model.Threshold(value, colour) for value, colour in about.limits.steps]
     defaults = model.FieldConfig(
@@ -209,12 +259,19 @@ def _panel(
         id_val=about.id,
         title=about.title,
         description=f"{about.read}\n\n**From:** {about.comes_from}\n\n**Normal:** {about.normal}",
-        datasource=source(PROMETHEUS),
-        targets=list(queries),
+        datasource=queries[0].datasource,
+        targets=list[variants.Dataquery](queries),
         options=options,
         links=list(about.onwards),
         field_config=model.FieldConfigSource(defaults=defaults, overrides=overrides or []),
     )
+
+
+def _over_time(line: Line, step: str) -> _Query:
+    if line.source == LOKI:
+        return loki.Dataquery(expr=line.expr, legend_format=line.legend, query_type="range", step=step)
+    exemplar = line.exemplars or None
+    return prometheus.Dataquery(expr=line.expr, legend_format=line.legend, range_val=True, exemplar=exemplar)
 
 
 def _instant(expr: str, *, as_table: bool = False) -> prometheus.Dataquery:

@@ -5,7 +5,7 @@ from typing import Final
 from grafana_foundation_sdk.models import dashboard as model
 
 from monitoring.dashboards import limits, links, queries, shapes
-from monitoring.dashboards.page import render
+from monitoring.dashboards.page import backend_choosers, render
 
 UID: Final = "sistema-overview"
 AI_UID: Final = "ai-chat-analytics"
@@ -21,6 +21,7 @@ def build() -> str:
         title="Sistema Overview",
         description="The whole system on one page: begin here, then follow a panel's links.",
         tags=["sistema", "overview"],
+        variables=backend_choosers(),
         rows=[
             (7, [(6, _system_health()), (6, _active_users()), (12, _indexing_jobs())]),
             (9, [(12, _response_time()), (12, _error_rate())]),

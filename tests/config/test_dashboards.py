@@ -236,7 +236,7 @@ def test_a_row_that_is_wider_than_the_grid_is_refused() -> None:
 
     wide = [(7, [(20, _active_users()), (6, _active_users())])]
     with pytest.raises(ValueError, match="is 26 wide: the grid has 24 columns"):
-        render(uid="x", title="x", description="x", tags=[], rows=wide)
+        render(uid="x", title="x", description="x", tags=[], rows=wide, variables=[])
 
 
 def test_a_link_to_the_logs_keeps_placeholders_readable_and_encodes_the_rest() -> None:

@@ -3,20 +3,22 @@
 import json
 from typing import Any
 
-from prometheus_client import CollectorRegistry
-
-from app.services.metrics_service import MetricsService
+from monitoring import rules
 from monitoring.dashboards import catalogue, exposition, lint
+from tests.config.alerting.lint import expositions, of_records
 
 OVERVIEW, AI = "system-overview.json", "ai-chat-analytics.json"
 SOURCES = lint.provisioned(catalogue.PROVISIONING / "datasources")
 
 
 def exported() -> exposition.Exposition:
-    """What the backend and Prometheus itself export."""
-    registry = CollectorRegistry()
-    MetricsService(registry)
-    return {**exposition.FROM_PROMETHEUS, **exposition.of_registry(registry)}
+    """What the parts of the stack, Prometheus itself and the recording rules give to ask for."""
+    found: dict[str, exposition.Series] = dict(of_records(rules.read()))
+    for part in expositions().values():
+        for name, series in part.items():
+            labels = series.labels | (found[name].labels if name in found else frozenset())
+            found[name] = exposition.Series(series.kind, labels)
+    return found
 
 
 EXPORTED = exported()
