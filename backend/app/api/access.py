@@ -20,7 +20,7 @@ OPEN, OPEN_FOLDER = ("/health/live", "/"), "/static/"
 OPERATIONS = ("/metrics", "/internal", "/health")
 #: Probes have no credentials: they get the status, and no body.
 PROBED = ("/health", "/health/ready")
-SCOPES = {
+NEEDED = {
     "/api/v1/chat": "chat",
     "/api/v1/feedback": "chat",
     "/api/v1/experience": "chat",
@@ -37,9 +37,12 @@ class AccessMiddleware:
         self._routes = [Route(template, endpoint=read_token) for template in templates]  # none of them is called
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        needed = self._needed(scope["path"]) if scope["type"] == "http" else None
+        needed = self._needed(scope["path"]) if scope["type"] != "lifespan" else None
         if needed is None:
             await self.app(scope, receive, send)
+            return
+        if scope["type"] == "websocket":  # there is none; whoever adds one decides here who may open it
+            await send({"type": "websocket.close"})
             return
         given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
         if not given and scope["path"] in PROBED:
@@ -60,7 +63,7 @@ class AccessMiddleware:
         if path in OPEN or path.startswith(OPEN_FOLDER):
             return None
         if self._with_keys and not path.startswith(OPERATIONS):
-            return next((scope for prefix, scope in SCOPES.items() if path.startswith(prefix)), "admin")
+            return next((scope for prefix, scope in NEEDED.items() if path.startswith(prefix)), "admin")
         return "admin" if path.startswith(OPERATIONS) else None
 
     def _check(self, scope: Scope, needed: str, given: str) -> None:

@@ -11,6 +11,7 @@ heard of. A key's rate is counted in each replica alone: behind N replicas it ma
 import asyncio
 import hashlib
 import hmac
+import math
 import re
 import secrets
 import time
@@ -100,12 +101,12 @@ class ApiKeys:
 
     async def refresh(self) -> None:
         """Reads the keys; what is left of their rates stays."""
-        now, before = self._clock(), self._known
-        self._known = {}
-        for record in await self.all():
-            known = before.get(record["id"])
-            left, filled_at = (known.left, known.filled_at) if known else (float(record["rate_per_minute"]), now)
-            self._known[record["id"]] = _Known(record, left, filled_at)
+        records = await self.all()  # until they are here, the keys of before hold
+        for gone in self._known.keys() - {record["id"] for record in records}:
+            del self._known[gone]
+        for record in records:
+            full = _Known(record, float(record["rate_per_minute"]), self._clock())
+            self._known.setdefault(record["id"], full).record = record
 
     async def run(self) -> None:
         """Stays in step until cancelled. A store that cannot be read leaves the keys as they were."""
@@ -139,7 +140,7 @@ class ApiKeys:
         known.filled_at = now
         if known.left < 1:
             detail = f"This API key may be used {rate} times a minute; try again later."
-            raise ProblemError(429, detail, retry_after=(1 - known.left) * 60 / rate)
+            raise ProblemError(429, detail, retry_after=math.ceil((1 - known.left) * 60 / rate))
         known.left -= 1
 
 
