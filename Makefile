@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help up down clean status reload bad-day drill traffic api-key find retrieval test check format dashboards rules mutants fuzz bench canaries lock upgrade-packages
+.PHONY: help up down clean status reload backup restore bad-day drill traffic api-key find retrieval test check format dashboards rules mutants fuzz bench canaries lock upgrade-packages
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,12 @@ status: ## what runs, and where
 
 reload: ## has Prometheus and Alertmanager read their files again
 	@$(PYTHON) -m scripts.up reload
+
+backup: $(VENV)/run ## one archive of every store of the stack that runs, in backups/ (its README.md says how to encrypt it)
+	@$(RUN) -m scripts.backup backup
+
+restore: $(VENV)/run ## the data of an archive in place of what is here, after asking: FROM=backups/… KEY=file YES=1
+	@$(RUN) -m scripts.backup restore $(FROM) $(if $(KEY),--keys $(KEY))
 
 traffic: $(VENV)/run ## users at work: RATE=5 requests a second for SECONDS=60 (0: until interrupted)
 	@$(RUN) -m scripts.traffic

@@ -109,6 +109,7 @@ WITHOUT: dict[str, str] = {
     "DiskFullInFourDays": "it looks at the trend of hours on a disk that is no tmpfs",
     "MemoryGrowing": "no fault makes the backend leak memory",
     "SeriesGrowth": "it compares with yesterday",
+    "BackupTooOld": "it takes a day without a backup",
     "PrometheusSeriesMany": "100,000 series would have to be made",
     "VectorSearchSlow": "no fault slows the vector store alone",
     "AICostRunningAway": "the local AI costs nothing, and a bill is no drill",

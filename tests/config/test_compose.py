@@ -89,7 +89,7 @@ def test_every_mounted_file_is_there_and_every_volume_is_used() -> None:
             if source.startswith("."):
                 assert (PROJECT / source).exists(), source
                 assert mount.endswith(":ro"), f"{mount}: what comes from the repository is not written to"
-            elif not source.startswith("/"):
+            elif not source.startswith(("/", "${BACKUP_DIR")):  # archives go to a folder of the user's choice
                 named.add(source)
     declared = {name for file in FILES for name in yaml.safe_load((PROJECT / file).read_text())["volumes"]}
     assert named == declared
@@ -98,8 +98,15 @@ def test_every_mounted_file_is_there_and_every_volume_is_used() -> None:
 def test_prometheus_scrapes_every_service_that_has_metrics() -> None:
     config = yaml.safe_load((PROJECT / "prometheus/prometheus.yml").read_text())
     jobs = {job["job_name"] for job in config["scrape_configs"]}
-    without = {"gateway", "mongodb", "traffic", "docker-socket-proxy"}  # mongodb's are the exporter's
+    without = {"gateway", "mongodb", "traffic", "docker-socket-proxy", "restore"}  # mongodb's are the exporter's
     assert jobs == set(SERVICES) - without
+
+
+def test_a_nightly_backup_can_write_to_no_store_but_prometheus_whose_snapshot_it_removes() -> None:
+    mounts = {service: SERVICES[service]["volumes"] for service in ("backup", "restore")}
+    stores = [mount for mount in mounts["backup"] if "-data:" in mount]
+    assert [mount for mount in stores if not mount.endswith(":ro")] == ["prometheus-data:/data/prometheus-data"]
+    assert mounts["restore"] == [m.removesuffix(":ro") if m in stores else m for m in mounts["backup"]]
 
 
 def test_the_alloy_overlay_names_the_same_alloy() -> None:

@@ -1,0 +1,110 @@
+"""`make backup` and `make restore`: for containers or for local processes, whichever there are."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from scripts.addresses import PROJECT, setting
+from scripts.backup import run
+from scripts.backup.archive import BackupError
+from scripts.local.compose import load
+from scripts.local.substitute import Folders, Substitution
+from scripts.up import compose, compose_command, engine_problem, local
+
+#: What a restore asks over the network, and so must run; all else must not.
+_SERVERS = ("mongodb", "qdrant")
+
+
+def backup() -> int:
+    """Makes an archive of the stack that runs."""
+    if _processes():
+        run.back_up(place(), print)
+        return 0
+    _folder().mkdir(parents=True, exist_ok=True)  # ours, before Docker makes it root's
+    return compose("run", "--rm", "--no-deps", "backup", *_inside("now"))
+
+
+def restore(archive: Path | None, keys: Path | None) -> int:
+    """Replaces the data by an archive's, once all of the archive has been checked and, where data is, after asking."""
+    if archive is None:
+        there = "\n".join(f"  {path}" for path in sorted(_folder().glob("specola-*.tar*")))
+        raise BackupError(f"say which: make restore FROM=…\n{there or f'There is no archive in {_folder()}.'}")
+    archive = archive.resolve()
+    if not archive.is_file():
+        raise BackupError(f"there is no archive {archive}: `make restore` alone lists those in {_folder()}")
+    done = _restore_processes(archive, keys) if _processes() else _restore_containers(archive, keys)
+    if done == 0:
+        print("`make up` starts the stack.")
+    return done
+
+
+def place(environment: dict[str, str] | None = None, keys: Path | None = None, project: Path = PROJECT) -> run.Place:
+    """Where the local processes' data is, as the compose file says it for the service `backup`."""
+    services, folders = load(project, environment), Folders(project)
+    service = services["backup"]
+    assert service.local is not None, "docker-compose.yml describes no local `backup`"
+    substitution = Substitution(service, services, folders)
+    given = {
+        name: substitution.setting(value) for name, value in (service.environment | service.local.environment).items()
+    }
+    return run.Place.of(given | ({"BACKUP_KEY": str(keys.resolve())} if keys else {}))
+
+
+def _restore_processes(archive: Path, keys: Path | None) -> int:
+    here = place(keys=keys)
+    run.check(here, archive)
+    if not _agreed(run.occupied(here)):
+        return 1
+    if (PROJECT / ".run").is_dir() and (code := local("down")):
+        return code
+    run.put_back(here, archive, print)
+    return 0
+
+
+def _restore_containers(archive: Path, keys: Path | None) -> int:
+    mounts = ["-v", f"{archive}:/archive/{archive.name}:ro"]
+    if keys:
+        mounts += ["-v", f"{keys.resolve()}:/run/secrets/key:ro"]
+    command = ["run", "--rm", "--no-deps", *mounts, "restore"]
+    if code := compose(*command, *_inside("check", f"/archive/{archive.name}")):
+        return code
+    if code := compose("up", "-d", "--wait", *_SERVERS):
+        return code
+    asked = [*compose_command(), "run", "--rm", "--no-deps", "-T", "restore", *_inside("occupied")]
+    answer = subprocess.run(asked, cwd=PROJECT, capture_output=True, text=True, check=False)
+    if answer.returncode:
+        raise BackupError(answer.stderr.strip())
+    if not _agreed(answer.stdout.split("\n")):
+        return 1
+    running = [*compose_command(), "--profile", "*", "ps", "--services"]
+    names = subprocess.run(running, cwd=PROJECT, capture_output=True, text=True, check=True).stdout.split()
+    others = [name for name in names if name not in _SERVERS]
+    if others and (code := compose("--profile", "*", "stop", *others)):
+        return code
+    return compose(*command, *_inside("put-back", f"/archive/{archive.name}"))
+
+
+def _agreed(held: list[str]) -> bool:
+    """Whether what is there may be replaced: asked of a person unless YES=1 says so."""
+    held = [line for line in held if line]
+    if not held or setting("YES") == "1":
+        return True
+    print("This stops the stack and replaces:", *held, sep="\n  ")
+    print("Type yes: ", end="", flush=True)
+    if sys.stdin.readline().strip() == "yes":
+        return True
+    print("Nothing was replaced. (YES=1 does not ask.)")
+    return False
+
+
+def _processes() -> bool:
+    """Whether it is about local processes: those that run, else what `make up` would choose."""
+    return (PROJECT / ".run" / "supervisord.pid").exists() or engine_problem() is not None
+
+
+def _folder() -> Path:
+    return PROJECT / Path(setting("BACKUP_DIR") or "backups").expanduser()
+
+
+def _inside(*arguments: str) -> list[str]:
+    return ["python", "-m", "scripts.backup", *arguments]
