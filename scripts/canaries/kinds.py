@@ -96,6 +96,12 @@ def _api_key() -> Canary:
     return Canary("API key", key, f"use {key} for it", "api_key", (key[8:28], key[28:]))
 
 
+def _own_key() -> Canary:
+    secret = secrets.token_urlsafe(32)
+    key = f"sk-specola-{secrets.token_hex(8)}-{secret}"
+    return Canary("key of this service", key, f"use {key} for it", "key", (secret, secret[:20]))
+
+
 def _cloud_key() -> Canary:
     key = "AKIA" + "".join(secrets.choice(string.ascii_uppercase + "234567") for _ in range(16))
     return Canary("cloud key", key, f"the id is {key} there", "aws_access_key_id", (key[4:],))
@@ -149,8 +155,8 @@ def _sentence(kind: str, frame: str) -> Callable[[], Canary]:
 
 
 _KINDS: tuple[Callable[[], Canary], ...] = (
-    _email, _card, _spaced_card, _iban, _phone, _password, _api_key, _cloud_key, _bearer, _basic, _jwt, _cookie,
-    _private_key, _url,
+    _email, _card, _spaced_card, _iban, _phone, _password, _api_key, _own_key, _cloud_key, _bearer, _basic, _jwt,
+    _cookie, _private_key, _url,
     _sentence("sentence in a prompt", "Why did {} of the {} harbour leave {} to her sister in {}?"),
     _sentence("sentence in a document", "The board of {} will sell the {} mill to {} before {} hears of it."),
 )  # fmt: skip

@@ -14,7 +14,8 @@ from app.core.config import Settings
 from app.main import create_app
 from app.services.access import ApiKeys
 from app.stores.documents import StoreUnavailable
-from tests.backend.conftest import lines, make_settings, sample
+from app.stores.factory import build_document_store
+from tests.backend.conftest import lines, make_settings, sample, started
 
 Make = Callable[..., Awaitable[str]]
 TOKEN = "a-token-of-the-operators"
@@ -158,20 +159,28 @@ async def test_a_revoked_key_serves_no_more_and_a_key_needs_no_store_to_be_known
     assert await keys.revoke("someone") == 0
 
 
-async def test_other_replicas_hear_of_a_key_by_themselves(
-    app: Any, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+async def test_a_replica_hears_of_what_others_did_by_itself(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keys: ApiKeys = app.state.services.keys
-    key = await keys.make("someone", ["documents"], 0)
-    assert (await client.get(JOBS, headers=bearer(key))).status_code == 401
-    monkeypatch.setattr("app.services.access.REFRESH_SECONDS", 0.01)
-    following = asyncio.create_task(keys.run())
-    for _ in range(200):
-        await asyncio.sleep(0.01)
-        if (await client.get(JOBS, headers=bearer(key))).status_code == 200:
-            break
-    following.cancel()
-    assert (await client.get(JOBS, headers=bearer(key))).status_code == 200
+    monkeypatch.setattr("app.services.access.REFRESH_SECONDS", 0.05)
+    store = build_document_store(settings)
+    await store.start()
+    elsewhere = ApiKeys(store)
+    early = await elsewhere.make("early", ["documents"], 0)
+    async with started(settings) as client:
+
+        async def answered(key: str, status: int) -> bool:
+            for _ in range(200):
+                if (await client.get(JOBS, headers=bearer(key))).status_code == status:
+                    return True
+                await asyncio.sleep(0.02)
+            return False
+
+        assert (await client.get(JOBS, headers=bearer(early))).status_code == 200, "from the start"
+        assert await answered(await elsewhere.make("late", ["documents"], 0), 200)
+        await elsewhere.revoke("early")
+        assert await answered(early, 401)
+    await store.close()
 
 
 async def test_a_key_is_used_no_more_often_than_its_rate(app: Any, client: httpx.AsyncClient, make: Make) -> None:
@@ -201,7 +210,14 @@ async def test_refusals_are_counted_by_reason_and_by_route(app: Any, client: htt
     assert set(before) == {"missing", "malformed", "unknown", "revoked", "scope"}
     forged = good[:-4] + ("aaaa" if good[-4:] != "aaaa" else "bbbb")
     nobody = "sk-specola-0123456789abcdef-" + "x" * 43
-    for headers in ({}, {"Authorization": "Basic dTpw"}, bearer("x"), bearer(forged), bearer(nobody), bearer(revoked)):
+    for headers in (
+        {},
+        {"Authorization": f"Basic {good}"},
+        bearer("x"),
+        bearer(forged),
+        bearer(nobody),
+        bearer(revoked),
+    ):
         assert (await client.get(JOBS + "/anything", headers=headers)).status_code == 401
     assert (await client.get(JOBS, headers=bearer(good))).status_code == 403
     after = await failures(client)
@@ -217,23 +233,24 @@ async def test_refusals_are_counted_by_reason_and_by_route(app: Any, client: htt
 
 
 async def test_no_key_stands_in_a_line_a_span_or_an_answer(
-    configured: Settings, client: httpx.AsyncClient, make: Make, spans: InMemorySpanExporter
+    app: Any, configured: Settings, client: httpx.AsyncClient, make: Make, spans: InMemorySpanExporter
 ) -> None:
+    revoked = await make("chat")
+    await app.state.services.keys.revoke("someone")
     good = await make("chat")
     told = [
         await client.request(method, path, headers={**bearer(key), "X-API-Key": key}, json={"key": key})
-        for key in (good, good[:-1] + "_", good[:-1], TOKEN, TOKEN + "!")
+        for key in (good, revoked, good[:-1] + "_", good[:-1], TOKEN, TOKEN + "!")
         for method, path in (("GET", JOBS), ("POST", CHAT), ("GET", "/internal/faults"), ("PUT", "/internal/faults"))
     ]
     written = lines(configured)
     everything = f"{written} {[s.to_json() for s in spans.get_finished_spans()]} {[(a.text, a.headers) for a in told]}"
     assert good.rsplit("-", 1)[1][:20] not in everything
     assert TOKEN not in everything
-    refused = [line for line in written if line["event"] == "credentials refused"]
-    by_scope = next(line for line in refused if line["reason"] == "scope")
-    assert by_scope["level"] == "warning"
-    assert by_scope["key_id"] == good.split("-")[2], "whose key it is can be looked up"
-    assert by_scope["request_id"]
+    refused = {line["reason"]: line for line in written if line["event"] == "credentials refused"}
+    for reason, whose in {"scope": good, "revoked": revoked}.items():
+        assert refused[reason]["key_id"] == whose.split("-")[2], "whose key it is can be looked up"
+        assert (refused[reason]["level"], len(refused[reason]["request_id"])) == ("warning", 32)
 
 
 async def test_each_refusal_is_one_line_for_the_alert_on_them_probes_too(

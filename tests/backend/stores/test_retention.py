@@ -1,5 +1,6 @@
 """What is too old is removed from the document store, and only that."""
 
+import asyncio
 import time
 from pathlib import Path
 
@@ -9,7 +10,8 @@ from app.core.faults import Fault, board
 from app.services import retention
 from app.services.retention import DAY, RetentionService
 from app.stores.documents import DocumentStore, StoreUnavailable
-from tests.backend.conftest import make_settings
+from app.stores.factory import build_document_store
+from tests.backend.conftest import make_settings, started
 
 
 class Enough(Exception):
@@ -90,7 +92,8 @@ async def test_a_session_that_came_to_life_meanwhile_stays(
 
     async def woken_after_it_was_read(collection: str, *args: object, **more: object) -> object:
         found = await find(collection, *args, **more)  # type: ignore[arg-type]
-        await store.update("sessions", {"id": "woken"}, {"last_active_at": time.time()})
+        if collection == "sessions":
+            await store.update("sessions", {"id": "woken"}, {"last_active_at": time.time()})
         return found
 
     monkeypatch.setattr(store, "find", woken_after_it_was_read)
@@ -119,3 +122,17 @@ async def test_a_store_that_is_away_is_tried_again(
         await service.run()
     monkeypatch.undo()
     assert await ids(store, "messages") == set()
+
+
+async def test_a_service_that_starts_begins_with_it(tmp_path: Path) -> None:
+    settings = make_settings(tmp_path)
+    store = build_document_store(settings)
+    await store.start()
+    await store.insert("messages", {"id": "old", "created_at": 1.0})
+    async with started(settings):
+        for _ in range(200):
+            if not await ids(store, "messages"):
+                break
+            await asyncio.sleep(0.02)
+    assert await ids(store, "messages") == set()
+    await store.close()
