@@ -76,12 +76,13 @@ class Prometheus(Folder):
         self._url = url
 
     def collect(self, target: Path) -> None:
-        advice = "is it up, with --web.enable-admin-api?"
         try:
             answer = httpx.post(f"{self._url}/api/v1/admin/tsdb/snapshot", timeout=300)
-            name = answer.raise_for_status().json()["data"]["name"]
         except httpx.HTTPError as error:
-            raise BackupError(f"Prometheus at {self._url} makes no snapshot ({error}): {advice}") from None
+            raise BackupError(f"Prometheus at {self._url} makes no snapshot: {error}") from None
+        if not answer.is_success:  # its reason, such as "admin APIs disabled"
+            raise BackupError(f"Prometheus at {self._url} makes no snapshot: {answer.text}")
+        name = answer.json()["data"]["name"]
         snapshot = self.folder / "snapshots" / name
         shutil.copytree(snapshot, target, dirs_exist_ok=True)
         shutil.rmtree(snapshot)  # it would keep blocks on the disk that are past their retention
