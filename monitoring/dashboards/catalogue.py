@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from monitoring.dashboards import ai_chat_analytics, system_overview
+from monitoring.dashboards import ai_chat_analytics, slo, system_overview
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 FOLDER: Final = ROOT / "grafana" / "dashboards"
@@ -14,6 +14,7 @@ PROVISIONING: Final = ROOT / "grafana" / "provisioning"
 BUILDERS: Final[dict[str, Callable[[], str]]] = {
     "system-overview.json": system_overview.build,
     "ai-chat-analytics.json": ai_chat_analytics.build,
+    "slo.json": slo.build,
 }
 
 _SHOWN_DIFFERENCES: Final = 5

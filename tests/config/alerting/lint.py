@@ -25,13 +25,17 @@ def expositions() -> dict[str, Exposition]:
 
 
 def of_records(rules: list[Rule]) -> Exposition:
-    """What the recording rules make, with the labels that their outermost aggregation keeps."""
-    made = {}
+    """What the recording rules make, with their own labels and those that they keep of what they read."""
+    made: dict[str, frozenset[str]] = {}
     for rule in rules:
         if rule.record:
-            kept = [step.by for use in uses(parse(rule.expr)) for step in use.steps if step.by is not None]
-            made[rule.name] = Series("gauge", frozenset(label for by in kept for label in by) | rule.labels.keys())
-    return made
+            kept = made.get(rule.name, frozenset()) | rule.labels.keys()
+            for use in uses(parse(rule.expr)):
+                by = [step.by for step in use.steps if step.by is not None]
+                kept |= frozenset(label for labels in by for label in labels)
+                kept |= frozenset() if by else made.get(use.metric, frozenset())
+            made[rule.name] = kept
+    return {name: Series("gauge", labels) for name, labels in made.items()}
 
 
 def unknown(expr: str, parts: dict[str, Exposition], records: Exposition) -> list[str]:
@@ -53,7 +57,7 @@ def _unknown(use: Use, parts: dict[str, Exposition], records: Exposition, expr: 
         if use.matcher("job") is None and use.metric not in FROM_PROMETHEUS:
             yield f"{use.metric} is not narrowed to a job: others may export it too"
         labels = set().union(*(series.labels for series in exposing))
-    made = set(re.findall(r'"(\w+)", "\$1"', expr))
+    made = set(re.findall(r'"(\w+)", "[^"]*\$1"', expr))
     named = {matcher.name for matcher in use.matchers}
     grouped = {label for step in use.steps for label in (*(step.by or ()), *(step.without or ()))}
     for label in sorted((named | grouped) - labels - made - {"le"}):
