@@ -2,9 +2,11 @@
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
+# Many a test waits: one worker more than there are processors keeps these busy.
+WORKERS ?= $(shell echo $$(( $$(nproc 2>/dev/null || echo 2) + 1 )))
 
 .DEFAULT_GOAL := help
-.PHONY: help up down clean status reload backup restore bad-day drill traffic api-key find retrieval test check format dashboards rules mutants fuzz bench canaries lock upgrade-packages
+.PHONY: help up down clean status reload backup restore bad-day drill tour traffic api-key find retrieval test check format dashboards rules mutants fuzz bench canaries lock upgrade-packages
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,7 +30,7 @@ backup: $(VENV)/run ## one archive of every store of the stack that runs, in bac
 	@$(RUN) -m scripts.backup backup
 
 restore: $(VENV)/run ## the data of an archive in place of what is here, after asking: FROM=backups/… KEY=file YES=1
-	@$(RUN) -m scripts.backup restore $(FROM) $(if $(KEY),--keys $(KEY))
+	@$(RUN) -m scripts.backup restore $(FROM) $(KEY)
 
 traffic: $(VENV)/run ## users at work: RATE=5 requests a second for SECONDS=60 (0: until interrupted)
 	@$(RUN) -m scripts.traffic
@@ -48,8 +50,12 @@ bad-day: $(VENV)/run ## how often who is told on a day of 40 faults, played in M
 drill: $(VENV)/run ## a real fault, followed until its alert is delivered and over: ALERT=AIServiceDown, or ALL=1
 	@$(RUN) -m scripts.drill
 
+tour: $(VENV)/dev ## a first half hour, step by step: IN=it in Italian, PAGE=1 as a page, AUTO=1 takes itself
+	@$(RUN) -m scripts.tour
+
 test: $(VENV)/dev ## everything that this machine can run, and what it could not and why
-	@$(RUN) -m pytest --cov --cov-report=term:skip-covered
+	@$(RUN) -m pytest -m "not quiet" -n $(WORKERS) --dist loadgroup --no-loadscope-reorder --cov --cov-report=; others=$$?; \
+	  $(RUN) -m pytest -m quiet --cov --cov-append --cov-report=term:skip-covered && exit $$others
 
 check: $(VENV)/dev ## formatting, types, configuration and dashboards, without starting anything
 	$(VENV)/bin/ruff format --check -q .

@@ -83,6 +83,7 @@ async def test_an_accept_header_that_makes_no_sense_is_answered_with_text(accept
     assert b"# TYPE http_requests_total counter" in await exposition.render()
 
 
+@pytest.mark.quiet
 async def test_other_tasks_have_their_turn_all_the_while() -> None:
     registry = CollectorRegistry()
     took = Histogram("took_seconds", "Time", ["path"], registry=registry)

@@ -66,6 +66,7 @@ def test_a_job_that_kills_its_worker_each_time_is_failed_with_its_reason(program
     assert "interrupted 3 times" in error
 
 
+@pytest.mark.quiet
 def test_a_stop_finishes_what_is_in_flight_within_five_seconds(program: BackendProcess) -> None:
     program.start()
     fault = {"fault": "http_latency", "delay_seconds": 1.5, "seconds": 3}

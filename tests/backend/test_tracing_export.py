@@ -195,6 +195,7 @@ def test_what_waits_at_the_end_is_sent(tempo: FakeTempo, monkeypatch: pytest.Mon
     assert len(tempo.asked) == 2, "in batches"
 
 
+@pytest.mark.quiet
 def test_spans_survive_an_outage_that_is_told_of_once(tempo: FakeTempo, capsys: pytest.CaptureFixture[str]) -> None:
     tempo.answers = [(503, b""), (429, b""), (503, b"")]
     queue = SpanQueue(Tempo(tempo.url))
@@ -220,6 +221,7 @@ def test_spans_that_tempo_refuses_are_counted_and_not_sent_again(tempo: FakeTemp
     assert count("trace_spans_exported_total") == exported + 1
 
 
+@pytest.mark.quiet
 @pytest.mark.parametrize("place", ["nobody", "black_hole"])
 async def test_tempo_out_of_reach_costs_neither_time_nor_memory(
     tmp_path: Path,
@@ -248,6 +250,7 @@ async def test_tempo_out_of_reach_costs_neither_time_nor_memory(
     assert said == ["spans cannot be sent"], "once, however many batches"
 
 
+@pytest.mark.quiet
 def test_a_destination_that_breaks_does_not_end_the_export(capsys: pytest.CaptureFixture[str]) -> None:
     class Broken:
         sent = 0
