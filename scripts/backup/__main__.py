@@ -1,6 +1,9 @@
-"""`make backup` and `make restore`, and what the service `backup` runs."""
+"""`make backup`, `make restore FROM=…`, and what the services `backup` and `restore` run in their containers.
 
-import argparse
+On this machine: backup, or restore ARCHIVE [KEYS]. In a container: now, nightly, occupied, check ARCHIVE or
+put-back ARCHIVE.
+"""
+
 import os
 import sys
 from pathlib import Path
@@ -8,50 +11,38 @@ from pathlib import Path
 from scripts.backup.archive import BackupError
 
 
-def main() -> int:
-    """Runs one command; 1 when it could not be done."""
-    parser = argparse.ArgumentParser(prog="python -m scripts.backup", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("backup", help="an archive of the stack that runs, in BACKUP_DIR")
-    restore = commands.add_parser("restore", help="replaces the stack's data by an archive's, after asking (YES=1)")
-    restore.add_argument("archive", type=Path, nargs="?")
-    restore.add_argument("--keys", type=Path, help="file with the secret key; secrets/backup/key by default")
-    for name, what in (
-        ("now", "an archive"),
-        ("nightly", "one a day, until ended"),
-        ("occupied", "what a restore replaces"),
-    ):
-        commands.add_parser(name, help=f"in the service's container: {what}")
-    for name in ("check", "put-back"):
-        commands.add_parser(name, help="in the service's container").add_argument("archive", type=Path)
-    options = parser.parse_args()
+def main(arguments: list[str]) -> int:
+    """Runs one command; 1 when it could not be done, 2 for one that there is not."""
+    name, paths = (arguments or [""])[0], [Path(argument) for argument in arguments[1:]]
     try:
-        return _run(options)
-    except BackupError as error:
+        if name in ("backup", "restore"):
+            from scripts.backup import command  # what it needs is not in the container
+
+            return command.backup() if name == "backup" else command.restore(*paths)
+        return _inside(name, paths)
+    except (BackupError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
 
 
-def _run(options: argparse.Namespace) -> int:
-    if options.command in ("backup", "restore"):
-        from scripts.backup import command  # what chooses between containers and processes is not in the container
-
-        return command.backup() if options.command == "backup" else command.restore(options.archive, options.keys)
+def _inside(name: str, paths: list[Path]) -> int:
     from scripts.backup.nightly import serve
     from scripts.backup.run import Place, back_up, check, occupied, put_back
 
     place = Place.of(os.environ)
-    if options.command == "now":
+    if name == "now":
         back_up(place, say)
-    elif options.command == "nightly":
+    elif name == "nightly":
         serve(place, say)
-    elif options.command == "occupied":
-        print("\n".join(occupied(place)))
-    elif options.command == "check":
-        manifest = check(place, options.archive)
-        say(f"{options.archive.name} of {manifest.made} is whole: {', '.join(manifest.parts)}")
+    elif name == "occupied":
+        say("\n".join(occupied(place)))
+    elif name == "check":
+        say(f"{paths[0].name} of {check(place, paths[0]).made} is whole")
+    elif name == "put-back":
+        put_back(place, paths[0], say)
     else:
-        put_back(place, options.archive, say)
+        print(__doc__, file=sys.stderr)
+        return 2
     return 0
 
 
@@ -61,4 +52,4 @@ def say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -61,10 +61,10 @@ def pack(folder: Path, manifest: Manifest, target: Path, keys: Keys | None) -> N
     with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as output:
         with _encrypting(output, keys) as plain, tarfile.open(fileobj=plain, mode="w|") as tar:
             text = json.dumps(asdict(manifest)).encode()
-            for name, content in ((MANIFEST, text), (DIGEST, hashlib.sha256(text).hexdigest().encode())):
+            for name, about in ((MANIFEST, text), (DIGEST, hashlib.sha256(text).hexdigest().encode())):
                 header = tarfile.TarInfo(name)
-                header.size = len(content)
-                tar.addfile(header, io.BytesIO(content))
+                header.size = len(about)
+                tar.addfile(header, io.BytesIO(about))
             for name in manifest.members:
                 tar.add(folder / name, arcname=name)
         output.flush()

@@ -24,7 +24,7 @@ def backup() -> int:
     return compose("run", "--rm", "--no-deps", "backup", *_inside("now"))
 
 
-def restore(archive: Path | None, keys: Path | None) -> int:
+def restore(archive: Path | None = None, keys: Path | None = None) -> int:
     """Replaces the data by an archive's, once all of the archive has been checked and, where data is, after asking."""
     if archive is None:
         there = "\n".join(f"  {path}" for path in sorted(_folder().glob("specola-*.tar*")))
@@ -38,15 +38,14 @@ def restore(archive: Path | None, keys: Path | None) -> int:
     return done
 
 
-def place(environment: dict[str, str] | None = None, keys: Path | None = None, project: Path = PROJECT) -> run.Place:
+def place(keys: Path | None = None) -> run.Place:
     """Where the local processes' data is, as the compose file says it for the service `backup`."""
-    services, folders = load(project, environment), Folders(project)
+    services = load(PROJECT)
     service = services["backup"]
     assert service.local is not None, "docker-compose.yml describes no local `backup`"
-    substitution = Substitution(service, services, folders)
-    given = {
-        name: substitution.setting(value) for name, value in (service.environment | service.local.environment).items()
-    }
+    substitution = Substitution(service, services, Folders(PROJECT))
+    own = {**service.environment, **service.local.environment}
+    given = {name: substitution.setting(value) for name, value in own.items()}
     return run.Place.of(given | ({"BACKUP_KEY": str(keys.resolve())} if keys else {}))
 
 

@@ -50,7 +50,7 @@ def serve(place: Place, say: Say) -> None:
     at, zone, days = get["BACKUP_AT"], ZoneInfo(get["TIMEZONE"]), float(get["BACKUP_KEEP_DAYS"])
     due(datetime.now(zone), 0, at)
     registry = CollectorRegistry()
-    registry.register(Newest(place))  # type: ignore[arg-type]
+    registry.register(Newest(place))
     failures = Counter("backup_failures", "Attempts that made no archive.", registry=registry)
     start_http_server(int(get["PORT"]), get["HOST"], registry)
     say(f"a backup a day at {at} ({zone}), kept {days:g} days in {place.backups}")

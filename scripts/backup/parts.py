@@ -20,15 +20,9 @@ ROUNDS = 20
 
 
 class Part(ABC):
-    """One store's share of a backup. `kind` says what wrote it: a restore needs the same. Each call raises BackupError.
+    """One store's share of a backup. `kind`: what wrote it, which a restore needs again. Calls raise BackupError."""
 
-    `folder` is where its files are; None for a store that is asked over the network.
-    """
-
-    kind = ""
-
-    def __init__(self, name: str, folder: Path | None = None) -> None:
-        self.name, self.folder = name, folder
+    name = kind = ""
 
     @abstractmethod
     def collect(self, target: Path) -> None:
@@ -43,7 +37,14 @@ class Part(ABC):
         """Replaces what is there by what `collect` wrote."""
 
 
-class Folder(Part):
+class InFiles(Part):
+    """A store whose files are in a folder here."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self.name, self.folder = name, folder
+
+
+class Folder(InFiles):
     """A folder of files that are only appended to or replaced: Loki's and Tempo's."""
 
     kind = "folder"
@@ -51,7 +52,7 @@ class Folder(Part):
     def __init__(self, name: str, folder: Path, without: Iterable[str] = ()) -> None:
         """`without`: folders within it that are caches, or work that is done again."""
         super().__init__(name, folder)
-        self.folder, self._without = folder, tuple(without)
+        self._without = tuple(without)
 
     def collect(self, target: Path) -> None:
         copy_live(self.folder, target, self._without)
@@ -110,14 +111,14 @@ class Alertmanager(Folder):
         return f"files in {self.folder}" if any(self.folder.glob("*")) else ""
 
 
-class Sqlite(Part):
+class Sqlite(InFiles):
     """Databases in SQLite files, each copied as of one moment by SQLite itself; and `beside`, small files of theirs."""
 
     kind = "sqlite"
 
     def __init__(self, name: str, folder: Path, pattern: str, beside: Iterable[str] = ()) -> None:
         super().__init__(name, folder)
-        self.folder, self._patterns, self._plain = folder, (pattern, *beside), tuple(beside)
+        self._patterns, self._plain = (pattern, *beside), tuple(beside)
 
     def collect(self, target: Path) -> None:
         for file in self._files():

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from scripts.backup.archive import BackupError, Keys, Manifest, pack, unpack
-from scripts.backup.parts import Alertmanager, Folder, Part, Prometheus, Sqlite
+from scripts.backup.parts import Alertmanager, Folder, InFiles, Part, Prometheus, Sqlite
 
 Say = Callable[[str], None]
 
@@ -51,7 +51,7 @@ class Place:
 
     def parts_here(self) -> list[Part]:
         """Those that are in use: a store that does not run among local processes has no folder."""
-        return [part for part in self.parts() if part.folder is None or part.folder.is_dir()]
+        return [part for part in self.parts() if not isinstance(part, InFiles) or part.folder.is_dir()]
 
     def _stores(self) -> Iterator[Part]:
         from app.core.config import Settings  # the backend's: what reaches its stores is set once
@@ -82,6 +82,7 @@ class Place:
         """A folder to work in, beside the archives, for one at a time. Raises BackupError while another works."""
         self.backups.mkdir(parents=True, exist_ok=True)
         with (self.backups / ".lock").open("w") as lock:
+            _give(self.backups / ".lock", _owner(self.backups))
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -103,7 +104,10 @@ def back_up(place: Place, say: Say) -> Path:
             since = time.monotonic()
             (work / part.name).mkdir()
             part.collect(work / part.name)
-            manifest.parts[part.name] = {"kind": part.kind, "owner": _owner(part.folder)}
+            manifest.parts[part.name] = {
+                "kind": part.kind,
+                "owner": _owner(part.folder) if isinstance(part, InFiles) else None,
+            }
             say(f"{number}/{len(parts)} {part.name}: {size(work / part.name)}, {time.monotonic() - since:.1f} s")
         target = place.backups / f"specola-{now:%Y%m%dT%H%M%SZ}.tar{'.age' if keys else ''}"
         pack(work, manifest, target, keys)
@@ -159,19 +163,19 @@ def put_back(place: Place, archive: Path, say: Say) -> None:
             if part.name in manifest.parts:
                 (work / part.name).mkdir(exist_ok=True)  # a store that held nothing
                 part.put_back(work / part.name)
-                if part.folder:
+                if isinstance(part, InFiles):
                     _give(part.folder, manifest.parts[part.name]["owner"])
                 say(f"{part.name}: {size(work / part.name)} put back")
     say(f"{archive.name} of {manifest.made} is restored")
 
 
-def _owner(folder: Path | None) -> tuple[int, int] | None:
-    return (folder.stat().st_uid, folder.stat().st_gid) if folder else None
+def _owner(folder: Path) -> Sequence[int]:
+    return folder.stat().st_uid, folder.stat().st_gid
 
 
-def _give(path: Path, owner: Sequence[int] | None) -> None:
+def _give(path: Path, owner: Sequence[int]) -> None:
     """Gives a file, or a folder and all within, to its owner; where this process may, as it does in a container."""
-    if owner and os.geteuid() == 0:
+    if os.geteuid() == 0:
         for one in (path, *path.rglob("*")):
             os.chown(one, owner[0], owner[1], follow_symlinks=False)
 

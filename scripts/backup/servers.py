@@ -27,10 +27,9 @@ _ORDER, _TWICE = ("uploads", "feedback", "messages", "sessions", "jobs"), "uploa
 class Mongo(Part):
     """One database: a BSON file a collection, as mongodump writes them. Indexes are the backend's to make."""
 
-    kind = "mongodb"
+    name, kind = "documents", "mongodb"
 
     def __init__(self, url: str, database: str) -> None:
-        super().__init__("documents")
         self._url, self._database = url, database
 
     def collect(self, target: Path) -> None:
@@ -64,7 +63,7 @@ class Mongo(Part):
                 self._url, serverSelectionTimeoutMS=5000, document_class=RawBSONDocument
             ) as it:
                 yield it[self._database]
-        except (PyMongoError, ValueError, OSError) as error:  # what the driver says of a URL may quote its password
+        except (PyMongoError, ValueError) as error:  # what the driver says of a URL may quote its password
             raise BackupError(
                 f"MongoDB does not do as asked ({type(error).__name__}): does it run at MONGODB_URL?"
             ) from None
@@ -83,10 +82,9 @@ def _dump(database: Database[RawBSONDocument], name: str, file: Path) -> None:
 class Qdrant(Part):
     """Every collection of a server, each as Qdrant's own snapshot."""
 
-    kind = "qdrant"
+    name, kind = "vectors", "qdrant"
 
     def __init__(self, url: str) -> None:
-        super().__init__("vectors")
         self._url = url
 
     def collect(self, target: Path) -> None:
