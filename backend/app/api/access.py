@@ -68,10 +68,9 @@ class AccessMiddleware:
 
     def _check(self, scope: Scope, needed: str, given: str) -> None:
         scheme, _, credential = given.partition(" ")
-        if not given:
-            raise Refused("missing", "Credentials are needed: send `Authorization: Bearer` and a key after it.")
-        if scheme.lower() != "bearer":
-            raise Refused("malformed", "Credentials are sent as `Authorization: Bearer` and a key after it.")
+        if not given or scheme.lower() != "bearer":
+            what = "An API key" if self._with_keys else "The operators' token"
+            raise Refused("malformed" if given else "missing", f"{what} is needed, sent as `Authorization: Bearer …`.")
         if needed == "admin" and self._token and hmac.compare_digest(credential.encode("latin-1"), self._token):
             return
         if not self._with_keys:

@@ -1,6 +1,6 @@
 /* Documents: sends them, follows their indexing jobs, lists what can be asked about. */
 
-import { call, Failure } from "./api.js";
+import { apiKey, call, Failure } from "./api.js";
 import { announce, button, byId, count, fromTemplate, problemBox } from "./dom.js";
 
 const ROWS = 8; // as many uploads as are kept in sight
@@ -18,7 +18,8 @@ export function startDocuments() {
   acceptDrops();
   const indexed = byId("indexed");
   indexed.addEventListener("toggle", () => indexed.open && listIndexed());
-  indexed.open = matchMedia("(min-width: 60rem)").matches; // on a phone it would push the conversation down
+  // On a phone it would push the conversation down; without the key that is asked for it would only be refused.
+  indexed.open = matchMedia("(min-width: 60rem)").matches && (byId("access").hidden || apiKey() !== "");
 }
 
 function acceptDrops() {
