@@ -6,7 +6,7 @@ RUN := $(VENV)/bin/python
 WORKERS ?= $(shell echo $$(( $$(nproc 2>/dev/null || echo 2) + 1 )))
 
 .DEFAULT_GOAL := help
-.PHONY: help up down clean status reload backup restore bad-day drill tour traffic api-key find retrieval test check format dashboards rules mutants fuzz bench canaries lock upgrade-packages
+.PHONY: help up down clean status reload backup restore bad-day drill tour traffic api-key find report view retrieval test check format dashboards rules mutants fuzz bench canaries lock upgrade-packages
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,12 @@ retrieval: $(VENV)/run ## how often the local AI finds the right document first
 
 bad-day: $(VENV)/run ## how often who is told on a day of 40 faults, played in MINUTES=6
 	@$(RUN) -m scripts.bad_day
+
+report: $(VENV)/run ## the week and every dashboard as one page in reports/: DASHBOARD=ai-chat-analytics SINCE=7d FORMAT=pdf
+	@$(RUN) -m scripts.report
+
+view: $(VENV)/run ## the same on http://127.0.0.1:3001 (VIEW_PORT), drawn anew while it is open
+	@$(RUN) -m scripts.report.view
 
 drill: $(VENV)/run ## a real fault, followed until its alert is delivered and over: ALERT=AIServiceDown, or ALL=1
 	@$(RUN) -m scripts.drill

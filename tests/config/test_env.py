@@ -12,7 +12,7 @@ from app.core.config import Settings
 PROJECT = Path(__file__).resolve().parents[2]
 COMPOSE = "\n".join(path.read_text() for path in PROJECT.glob("docker-compose*.yml"))
 #: Read by the Makefile's commands, and by nothing else.
-COMMANDS = {"COMPOSE", "LOCAL", "TOOLS_PATH"}
+COMMANDS = {"COMPOSE", "LOCAL", "TOOLS_PATH", "VIEW_PORT"}
 
 
 def example() -> dict[str, str]:
