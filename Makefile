@@ -6,7 +6,7 @@ RUN := $(VENV)/bin/python
 WORKERS ?= $(shell echo $$(( $$(nproc 2>/dev/null || echo 2) + 1 )))
 
 .DEFAULT_GOAL := help
-.PHONY: help up down clean status reload backup restore bad-day drill tour traffic api-key find report view retrieval test check format dashboards rules mutants fuzz bench canaries lock upgrade-packages
+.PHONY: help up down clean status reload backup restore bad-day drill tour traffic api-key find report view retrieval test check format dashboards queries rules mutants fuzz bench canaries lock upgrade-packages
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,6 +86,9 @@ mutants: $(VENV)/dev ## mistakes in Prometheus' rules, one by one: does a test n
 
 dashboards: $(VENV)/run ## writes grafana/dashboards/*.json from monitoring/dashboards/
 	@$(RUN) -m monitoring.dashboards
+
+queries: $(VENV)/dev ## has logcli and Tempo judge the dashboards' LogQL and TraceQL, and keeps what they accept
+	@$(RUN) -m monitoring.dashboards.judged
 
 fuzz: $(VENV)/dev ## malformed requests and uploads: COUNT=100000
 	@$(RUN) -m scripts.fuzz

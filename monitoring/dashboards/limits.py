@@ -18,6 +18,7 @@ NEUTRAL: Final = "#56B4E9"
 OTHER: Final = "#CC79A7"
 DEEP: Final = "#0072B2"
 MUTED: Final = "#999999"
+PALETTE: Final = frozenset({GOOD, WARNING, BAD, NEUTRAL, OTHER, DEEP, MUTED})
 
 
 @dataclass(frozen=True)

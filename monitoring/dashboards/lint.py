@@ -11,12 +11,19 @@ from urllib.parse import unquote
 import yaml
 
 from monitoring.dashboards.exposition import Exposition
-from monitoring.dashboards.links import LOKI, PROMETHEUS
-from monitoring.dashboards.lint_query import lint_lines, lint_query
+from monitoring.dashboards.limits import PALETTE
+from monitoring.dashboards.links import LOKI, PROMETHEUS, TEMPO
+from monitoring.dashboards.lint_query import Fault, lint_lines, lint_query, lint_traces
 
 GRID_COLUMNS: Final = 24
 SHORTEST_DESCRIPTION: Final = 40
+#: Of Grafana's units those that are in use: it shows what it does not know as a word behind the number.
+UNITS: Final = frozenset(
+    {"none", "short", "percent", "percentunit", "s", "ms", "d", "bytes", "decbytes", "Bps", "binBps", "reqps", "ops"}
+    | {"currencyUSD", "dateTimeAsIso"}
+)
 _LABEL_VALUES: Final = re.compile(r"^label_values\((?P<selector>.+),\s*(?P<label>\w+)\)$")
+_COLOUR: Final = re.compile(r"(?:^|\.)(?:color|fixedColor|iconColor)$")
 _VARIABLE: Final = re.compile(r"\$\{?([A-Za-z_]\w*)")
 _BUILT_IN: Final = ("__from", "__to", "__url_time_range", "__all_variables", "__range", "__interval", "__rate_interval")
 
@@ -75,26 +82,42 @@ def _lint_board(board: Any, exposition: Exposition, sources: Mapping[str, str], 
     for path, value in _walk(board, ""):
         if path.endswith("datasource.uid") and value not in sources:
             yield "panel-datasource-rule", path, f"no data source has the uid {value!r}: there are {', '.join(sources)}"
+        if _COLOUR.search(path) and value not in PALETTE:
+            yield (
+                "panel-colours",
+                path,
+                f"{value} is none of the colours in limits.py, which colour-blind people tell apart",
+            )
     yield from _lint_links(board, sources, uids)
     yield from _lint_variables(board, exposition)
     for annotation in board.get("annotations", {}).get("list", []):
         faults = lint_query(annotation["expr"], exposition, legend=annotation["titleFormat"], replicas=False)
         for rule, message in faults:
             yield rule, f"annotation {annotation['name']}", message
-    replicas = "instance" in [variable["name"] for variable in board.get("templating", {}).get("list", [])]
-    panels = [panel for panel in board.get("panels", []) if panel["type"] != "row"]
-    yield from _lint_grid(panels)
-    for panel in panels:
-        for rule, message in _lint_panel(panel, exposition, replicas):
+    choosers = {variable["name"] for variable in board.get("templating", {}).get("list", [])}
+    yield from _lint_grid(board.get("panels", []))
+    for panel in board.get("panels", []):
+        faults = _lint_heading(panel) if panel["type"] == "row" else _lint_panel(panel, exposition, choosers)
+        for rule, message in faults:
             yield rule, f"panel {panel.get('title') or panel.get('id')}", message
 
 
-def _lint_panel(panel: Any, exposition: Exposition, replicas: bool) -> Iterator[tuple[str, str]]:
+def _lint_heading(row: Any) -> Iterator[Fault]:
+    if not row.get("title"):
+        yield "row-title", "a heading needs words"
+    if row.get("collapsed") or row.get("panels"):
+        yield "row-open", "a heading that hides panels hides what is wrong with them: leave it open"
+
+
+def _lint_panel(panel: Any, exposition: Exposition, choosers: set[str]) -> Iterator[Fault]:
     defaults = panel.get("fieldConfig", {}).get("defaults", {})
     if not panel.get("title") or len(panel.get("description") or "") < SHORTEST_DESCRIPTION:
         yield "panel-title-description-rule", "needs a title, and a description of how to read it"
     if not defaults.get("unit"):
         yield "panel-units-rule", "needs a unit; a plain number's is none"
+    for path, unit in _units(panel.get("fieldConfig", {})):
+        if unit not in UNITS and not unit.startswith("suffix:"):
+            yield "panel-units-rule", f"{path} is {unit}, which is none of {', '.join(sorted(UNITS))} nor suffix:…"
     if not defaults.get("thresholds", {}).get("steps"):
         yield "panel-thresholds", "needs thresholds, if only a base colour: Grafana's own turn red at 80"
     if not defaults.get("noValue"):
@@ -105,26 +128,39 @@ def _lint_panel(panel: Any, exposition: Exposition, replicas: bool) -> Iterator[
     if not targets:
         yield "panel-no-targets-rule", "asks nothing"
     for target in targets:
-        source = target["datasource"]["uid"]
-        if source == PROMETHEUS:
-            faults = lint_query(
-                target["expr"],
-                exposition,
-                legend=target.get("legendFormat", ""),
-                instant=target.get("instant", False),
-                replicas=replicas,
-                step=panel.get("interval", ""),
-            )
-        else:
-            faults = list(lint_lines(target["expr"])) if source == LOKI else []
-        for rule, message in faults:
+        for rule, message in _lint_target(target, exposition, choosers, panel.get("interval", "")):
             yield rule, f"query {target.get('refId')}: {message}"
+
+
+def _units(config: Any) -> Iterator[tuple[str, str]]:
+    if unit := config.get("defaults", {}).get("unit"):
+        yield "the unit", unit
+    for override in config.get("overrides", []):
+        for given in override["properties"]:
+            if given["id"] == "unit":
+                yield f"the unit of {override['matcher']['options']}", given["value"]
+
+
+def _lint_target(target: Any, exposition: Exposition, choosers: set[str], step: str) -> list[Fault]:
+    source = target["datasource"]["uid"]
+    if source == PROMETHEUS:
+        return lint_query(
+            target["expr"],
+            exposition,
+            legend=target.get("legendFormat", ""),
+            instant=target.get("instant", False),
+            replicas="instance" in choosers,
+            step=step,
+        )
+    if source == LOKI:
+        return list(lint_lines(target["expr"], environments="environment" in choosers, step=step))
+    return list(lint_traces(target["query"])) if source == TEMPO else []  # unknown ones are told of elsewhere
 
 
 def _lint_grid(panels: list[Any]) -> Iterator[_Finding]:
     taken: dict[tuple[int, int], str] = {}
     for panel in panels:
-        where, title = panel["gridPos"], str(panel.get("title"))
+        where, title = panel["gridPos"], f"{panel.get('title')}"
         if where["x"] + where["w"] > GRID_COLUMNS:
             yield "grid", f"panel {title}", f"reaches beyond the grid's {GRID_COLUMNS} columns"
         cells = [

@@ -28,6 +28,19 @@ _LEGEND_LABEL: Final = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 STREAM_LABELS: Final = frozenset({"service", "environment", "level", "logger"})
 _STREAMS: Final = re.compile(r"\{\s*(\w+\s*[=!]~?[^{}]*(?:\$\{[^}]*\}[^{}]*)*)\}")
 _STREAM_LABEL: Final = re.compile(r"(\w+)\s*(?:=~|!~|!=|=)\s*[\"`]")
+_LINES_OVER: Final = re.compile(r"\[([^\]\"`]+)\]")
+
+# What the backend's spans and their process carry, backend/app/core/tracing.py and the calls that it traces.
+ATTRIBUTES: Final = frozenset(
+    {f"resource.{name}" for name in ("service.name", "service.version", "service.instance.id")}
+    | {"resource.deployment.environment.name"}
+    | {f"span.http.{name}" for name in ("request.method", "response.status_code", "route")}
+    | {f"span.db.{name}" for name in ("system.name", "operation.name", "collection.name")}
+    | {f"span.gen_ai.{name}" for name in ("operation.name", "provider.name", "request.model")}
+    | {f"span.gen_ai.{name}" for name in ("usage.input_tokens", "usage.output_tokens", "response.finish_reasons")}
+    | {"span.request.id", "span.error.type", "span.url.path", "span.indexing.format", "span.indexing.job.id"}
+)
+_ATTRIBUTE: Final = re.compile(r"\b(span|resource)\.([\w.]+)")
 
 # A rule's name and what is wrong, with what to do about it. Names are dashboard-linter's where it has the rule.
 Fault = tuple[str, str]
@@ -55,14 +68,30 @@ def lint_query(
     return list(dict.fromkeys(faults))
 
 
-def lint_lines(query: str) -> Iterator[Fault]:
-    """What is wrong with LogQL's stream selectors. Loki itself says whether it parses, where its program is at hand."""
-    for selector in _STREAMS.findall(query):
-        for label in _STREAM_LABEL.findall(selector):
-            if label not in STREAM_LABELS:
-                yield "label-exists", f"no stream of Loki has a label {label}: filter for it behind the selector, by |"
-    if not _STREAMS.search(query):
+def lint_lines(query: str, *, environments: bool = False, step: str = "") -> Iterator[Fault]:
+    """What is wrong with LogQL beyond its grammar, which `judged` looks after.
+
+    `environments`: its page lets one choose environments. `step`: as above.
+    """
+    selectors = _STREAMS.findall(query)
+    if not selectors:
         yield "target-logql-rule", f"has no stream selector: {query}"
+    for selector in selectors:
+        labels = _STREAM_LABEL.findall(selector)
+        for label in sorted(set(labels) - STREAM_LABELS):
+            yield "label-exists", f"no stream of Loki has a label {label}: filter for it behind the selector, by |"
+        if environments and "environment" not in labels:
+            yield "target-environment-rule", 'ignores the chosen environments: add environment=~"${environment:pipe}"'
+    for window in _LINES_OVER.findall(query):
+        if window not in ("$__interval", "$__range", step):
+            yield "target-rate-interval-rule", f"counts lines over {window}, and not over $__interval or $__range"
+
+
+def lint_traces(query: str) -> Iterator[Fault]:
+    """What is wrong with TraceQL beyond its grammar, which `judged` looks after."""
+    for scope, name in _ATTRIBUTE.findall(query):
+        if f"{scope}.{name}" not in ATTRIBUTES:
+            yield "attribute-exists", f"no span has {scope}.{name}: there are {', '.join(sorted(ATTRIBUTES))}"
 
 
 def _lint_use(use: Use, exposition: Exposition, instant: bool, replicas: bool, step: str) -> Iterator[Fault]:
@@ -71,8 +100,10 @@ def _lint_use(use: Use, exposition: Exposition, instant: bool, replicas: bool, s
         yield "metric-exists", f"{use.metric or 'a selector without a name'} is exported by nothing"
         return
     yield from _lint_labels(use, series)
-    if ":" in use.metric:
-        return  # recorded: summed, narrowed and windowed by its rule
+    if ":" in use.metric:  # recorded: summed, narrowed and windowed by its rule
+        if use.function in ("rate", "increase", "irate"):
+            yield "gauge-rate", f"{use.metric} is recorded, and no counter: its {use.function} means nothing"
+        return
     yield from _lint_target(use, replicas)
     yield from _lint_kind(use, series)
     yield from _lint_window(use, instant, step)

@@ -19,7 +19,7 @@ from grafana_foundation_sdk.models import (
 )
 from grafana_foundation_sdk.models import dashboard as model
 
-from monitoring.dashboards.limits import NONE, Limits
+from monitoring.dashboards.limits import NONE, OTHER, Limits
 from monitoring.dashboards.links import LOKI, PROMETHEUS, TEMPO, source
 
 SECONDS: Final = "s"
@@ -221,6 +221,7 @@ def heat(about: About, expr: str) -> model.Panel:
             scale=heatmap.HeatmapColorScale.EXPONENTIAL,
         ),
         filter_values=heatmap.FilterValueRange(le=1e-9),
+        exemplars=heatmap.ExemplarConfig(color=OTHER),
         tooltip=heatmap.HeatmapTooltip(mode=common.TooltipDisplayMode.SINGLE, y_histogram=True),
         y_axis=heatmap.YAxisConfig(unit=about.unit),
         cell_values=heatmap.CellValues(unit=COUNT, decimals=0),

@@ -1,5 +1,6 @@
 """Faults to seed, each with the rule that has to catch it."""
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -47,6 +48,41 @@ def board_key(path: str, value: object) -> Spoil:
 
     return spoil
 
+
+def added(source: str, **target: object) -> Spoil:
+    """Adds a panel with one query, below all others."""
+
+    def spoil(boards: dict[str, Any]) -> None:
+        new = copy.deepcopy(panel(boards[OVERVIEW], "Error Rate"))
+        asked = {"refId": "A", "datasource": {"type": source, "uid": source}, **target}
+        new |= {"id": 99, "title": "Added", "targets": [asked], "gridPos": {"x": 0, "y": 90, "w": 12, "h": 8}}
+        boards[OVERVIEW]["panels"].append(new)
+
+    return spoil
+
+
+def heading(**different: object) -> Spoil:
+    """Adds a heading, below all panels."""
+    row = {"type": "row", "id": 1000, "title": "More", "gridPos": {"x": 0, "y": 80, "w": 24, "h": 1}, **different}
+    return lambda boards: boards[OVERVIEW]["panels"].append(row)
+
+
+def rate(expr: str) -> Spoil:
+    """Adds a panel that asks Prometheus."""
+    return added("prometheus", expr=expr, legendFormat="rate")
+
+
+LINES = '{service="backend", environment=~"${environment:pipe}"}'
+
+#: What the faults below are seeded into is itself no fault.
+SOUND = {
+    "log lines": added("loki", expr=f'{LINES} | json | status="500"'),
+    "lines counted": added("loki", expr=f"sum by (logger) (count_over_time({LINES} [$__interval]))"),
+    "traces": added("tempo", query='{ span.request.id = "$environment" && resource.service.name = "backend" }'),
+    "a heading": heading(),
+    "a record": rate('sum(job:http_requests:rate5m{job="backend"})'),
+    "a unit of one's own": key("Error Rate", "fieldConfig.defaults.unit", "suffix:/s"),
+}
 
 FAULTS = {
     "a query that does not parse": (
@@ -144,4 +180,59 @@ FAULTS = {
         board_key("annotations.list.2.expr", 'max by (fault) (faults{job="backend", instance="x"})'),
         "metric-exists",
     ),
+    "a unit that Grafana does not know": (
+        key("Error Rate", "fieldConfig.defaults.unit", "seconds"),
+        "panel-units-rule",
+    ),
+    "a column's unit that Grafana does not know": (
+        key("Error Rate", "fieldConfig.overrides.0.properties", [{"id": "unit", "value": "dollars"}]),
+        "panel-units-rule",
+    ),
+    "log lines of any service": (added("loki", expr='|= "error"'), "target-logql-rule"),
+    "a stream by what is no label": (
+        added("loki", expr=LINES.replace("service=", "request_id=")),
+        "label-exists",
+    ),
+    "log lines of any environment": (added("loki", expr='{service="backend"}'), "target-environment-rule"),
+    "lines counted over a fixed window": (
+        added("loki", expr=f"sum(count_over_time({LINES} [5m]))"),
+        "target-rate-interval-rule",
+    ),
+    "a search for an attribute that no span has": (
+        added("tempo", query='{ span.request_id = "$environment" }'),
+        "attribute-exists",
+    ),
+    "a search by another service's name": (
+        added("tempo", query='{ resource.service = "backend" }'),
+        "attribute-exists",
+    ),
+    "a log panel's variable that is not there": (added("loki", expr=f"{LINES} |= `$request`"), "template-exists"),
+    "a limit in red": (
+        key("Error Rate", "fieldConfig.defaults.thresholds.steps.1.color", "red"),
+        "panel-colours",
+    ),
+    "a line in a green of its own": (
+        key("Error Rate", "fieldConfig.overrides.0.properties.0.value.fixedColor", "#00FF00"),
+        "panel-colours",
+    ),
+    "an annotation in blue": (board_key("annotations.list.1.iconColor", "blue"), "panel-colours"),
+    "a heading without words": (heading(title=""), "row-title"),
+    "a heading that hides its panels": (heading(collapsed=True), "row-open"),
+    "a heading over a panel": (heading(gridPos={"x": 0, "y": 0, "w": 24, "h": 1}), "grid"),
+    "a heading with a panel's number": (heading(id=1), "panel-id"),
+    "a record that no rule makes": (rate('sum(job:http_requests:rate7m{job="backend"})'), "metric-exists"),
+    "a label that a record has lost": (rate('job:http_requests:rate5m{status="500"}'), "label-exists"),
+    "the rate of a recorded rate": (rate('sum(rate(job:http_requests:rate5m{job="backend"}[5m]))'), "gauge-rate"),
+    "a grouping that a record cannot serve": (rate("sum by (endpoint) (job:http_requests:rate5m)"), "label-exists"),
+}
+
+#: What is wrong with the words of a query only its language's own program can say.
+WORDS = {
+    "LogQL without its closing brace": ("loki", '{service="backend"'),
+    "LogQL that matches every stream there is": ("loki", '{service=~".*"}'),
+    "LogQL with a parser that there is not": ("loki", '{service="backend"} | jsn | status="500"'),
+    "a rate of lines without a window": ("loki", 'sum(rate({service="backend"}))'),
+    "TraceQL without its closing brace": ("tempo", "{ status = error"),
+    "TraceQL with an intrinsic that there is not": ("tempo", "{ state = error }"),
+    "TraceQL that compares a duration with a word": ("tempo", '{ duration > "2s" }'),
 }
