@@ -8,5 +8,6 @@ def objections(queries: judged.Queries) -> dict[str, str]:
     known = judged.recorded()
     new = {source: [query for query in found if query not in known[source]] for source, found in queries.items()}
     if missing := judged.missing():
-        return {query: f"is not in accepted.json (make queries), and {missing}" for found in new.values() for query in found}
+        unknown = f"is not in accepted.json, which make queries writes, and {missing}"
+        return {query: unknown for found in new.values() for query in found}
     return judged.judge(new)
