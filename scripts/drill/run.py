@@ -18,6 +18,8 @@ from scripts.local.supervise import SuperviseError
 
 #: An alert may take this much longer than its floor.
 TARGET_RATIO = 1.25
+#: How often Alertmanager looks for groups that are empty, whatever its settings (dispatch.go's maintenance).
+FORGETS_SECONDS = 30.0
 #: Seconds of patience beyond what the timings say, for a machine that has other things to do.
 SPARE_SECONDS = 45.0
 
@@ -100,7 +102,7 @@ def _not_quiet(stack: Stack, ways: Sequence[Way], say: Say) -> str:
     """Waits, on a stack of its own, until nothing is left of the drill before; what is still there, else empty.
 
     An alert that joins a group which was told already waits for group_interval, not for group_wait: so on such a stack
-    every alert of the same name has to be over, and its group forgotten.
+    every alert of the same name has to be over, its end told (group_interval), and its group forgotten.
     """
     hour = 3600 / 5 * floors.scrape_interval(stack.project)
     deadline = time.time() + (hour + SPARE_SECONDS if stack.own else 0)
@@ -118,7 +120,7 @@ def _not_quiet(stack: Stack, ways: Sequence[Way], say: Say) -> str:
         say(f"waits for {', '.join(left)} to end")
         time.sleep(POLL_SECONDS)
     if forgotten := [_grouping(stack, way)[1] for way in ways if way.drill.alert in groups]:
-        time.sleep(max(forgotten))
+        time.sleep(max(forgotten) + FORGETS_SECONDS)
     return ""
 
 
