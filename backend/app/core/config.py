@@ -7,6 +7,9 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+#: Where containers are given secrets: a file each, named as its field. What the environment says comes before it.
+SECRETS = Path("/run/secrets")
+
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
 
@@ -14,7 +17,13 @@ class Settings(BaseSettings):
     """The service's settings; each field is the environment variable of the same name in capitals."""
 
     # What was given stays out of an error about it: it may be a secret that was put into the wrong variable.
-    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_ignore_empty=True,
+        secrets_dir=SECRETS if SECRETS.is_dir() else None,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
 
     # The service
     service_name: str = "backend"
@@ -59,6 +68,7 @@ class Settings(BaseSettings):
     vector_store: Literal["server", "local"] = "local"
     qdrant_host: str = "localhost"
     qdrant_port: int = 6333
+    qdrant_api_key: SecretStr = SecretStr("")
     qdrant_path: Path = Path(".data/backend/qdrant")
     qdrant_collection: str = "chunks"
     store_timeout_seconds: float = Field(5.0, gt=0)

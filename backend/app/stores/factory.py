@@ -27,6 +27,8 @@ class StoreSettings(Protocol):
     @property
     def qdrant_port(self) -> int: ...
     @property
+    def qdrant_api_key(self) -> SecretStr: ...
+    @property
     def qdrant_path(self) -> Path: ...
     @property
     def qdrant_collection(self) -> str: ...
@@ -55,5 +57,6 @@ def build_vector_store(settings: StoreSettings, dimensions: int) -> VectorStore:
             settings.qdrant_collection,
             dimensions,
             settings.store_timeout_seconds,
+            settings.qdrant_api_key.get_secret_value(),
         )
     return VectorStore.embedded(settings.qdrant_path, settings.qdrant_collection, dimensions)

@@ -88,8 +88,10 @@ class VectorStore:
         self._thread: ContextThreadPool | None = None
 
     @classmethod
-    def server(cls, host: str, port: int, collection: str, dimensions: int, timeout_seconds: float) -> "VectorStore":
-        """A Qdrant server's REST interface. `timeout_seconds`: of each request."""
+    def server(
+        cls, host: str, port: int, collection: str, dimensions: int, timeout_seconds: float, api_key: str = ""
+    ) -> "VectorStore":
+        """A Qdrant server's REST interface. `timeout_seconds`: of each request. `api_key`: where it asks for one."""
         # The driver's own limit is whole seconds and ends what ours has given up.
         client = partial(
             AsyncQdrantClient,
@@ -97,9 +99,10 @@ class VectorStore:
             port=port,
             timeout=math.ceil(timeout_seconds),
             check_compatibility=False,  # it would ask the server right here, and block
+            metadata={"api-key": api_key} if api_key else {},  # the driver's own `api_key` warns of plain HTTP
             event_hooks={"request": [name_request]},
         )
-        advice = "Check that the server runs and that QDRANT_HOST and QDRANT_PORT name it."
+        advice = "Check that the server runs, that QDRANT_HOST and QDRANT_PORT name it, and any QDRANT_API_KEY."
         return cls(client, f"{host}:{port}", advice, collection, dimensions, timeout_seconds)
 
     @classmethod

@@ -22,6 +22,7 @@ class Settings:
     mongodb_database: str = "specola"
     qdrant_host: str = "127.0.0.1"
     qdrant_port: int = 9
+    qdrant_api_key: SecretStr = SecretStr("a-key")
     qdrant_collection: str = "chunks"
     store_timeout_seconds: float = 0.5
 
