@@ -51,14 +51,25 @@ _RULE: Final = """\
 
 
 def needed(known: Iterable[rules.Rule]) -> dict[str, list[str]]:
-    """The metrics that rules read, by job."""
+    """The metrics that alerts read, themselves or through what is recorded for them, by job."""
     found: dict[str, set[str]] = defaultdict(set)
-    for rule in known:
+    for rule in _alerts_and_their_records(list(known)):
         for use in uses(parse(rule.expr)):
             if use.metric not in FROM_PROMETHEUS and ":" not in use.metric:
                 for job in _jobs(use):
                     found[job].add(use.metric)
     return {job: sorted(metrics) for job, metrics in sorted(found.items())}
+
+
+def _alerts_and_their_records(known: list[rules.Rule]) -> list[rules.Rule]:
+    """What is recorded for dashboards alone is left out: nobody is told less when it is gone."""
+    found = [rule for rule in known if not rule.record]
+    read: set[str] = set()
+    for rule in found:  # which grows meanwhile
+        new = {use.metric for use in uses(parse(rule.expr)) if ":" in use.metric} - read
+        read |= new
+        found += [record for record in known if record.name in new]
+    return found
 
 
 def _jobs(use: Use) -> list[str]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from monitoring.dashboards import ai_chat_analytics, slo, system_overview
+from monitoring.dashboards import ai_chat_analytics, capacity, slo, stack_health, system_overview
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 FOLDER: Final = ROOT / "grafana" / "dashboards"
@@ -15,6 +15,8 @@ BUILDERS: Final[dict[str, Callable[[], str]]] = {
     "system-overview.json": system_overview.build,
     "ai-chat-analytics.json": ai_chat_analytics.build,
     "slo.json": slo.build,
+    "capacity.json": capacity.build,
+    "stack-health.json": stack_health.build,
 }
 
 _SHOWN_DIFFERENCES: Final = 5
