@@ -7,9 +7,10 @@ import base64
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from itertools import pairwise
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from markupsafe import Markup
@@ -19,32 +20,20 @@ from scripts.report.board import Window
 
 #: Units of the picture in both directions; it is stretched to the size of its place.
 SIZE: Final = 1000
-_MOST_TICKS: Final = 6
-#: Has no types.
-_DATES: Final[Any] = dates
+_DATES: Final[Any] = dates  # has no types
+
+Values: TypeAlias = Sequence[float] | np.ndarray[Any, np.dtype[np.float64]]
 
 
 @dataclass(frozen=True)
-class Line:
-    """What is drawn of one series: values on the chart's times, from `below` up when it is stacked."""
-
-    values: Sequence[float]
-    colour: str
-    fill: float = 0.0
-    width: float = 1.5
-    dashed: bool = False
-    below: Sequence[float] = ()
-
-
-@dataclass
 class Chart:
     """A picture with its scales: `low` and `high` are the values at its edges, `ys` and `xs` percent and text."""
 
     low: float
     high: float
     svg: Markup
-    ys: list[tuple[float, str]] = field(default_factory=list)
-    xs: list[tuple[float, str]] = field(default_factory=list)
+    ys: Sequence[tuple[float, str]]
+    xs: Sequence[tuple[float, str]]
 
     @property
     def widest(self) -> str:
@@ -52,9 +41,9 @@ class Chart:
         return max((text for _, text in self.ys), key=len, default="")
 
 
-def scale(values: Sequence[float], low: float | None, high: float | None) -> tuple[float, float, list[float]]:
+def scale(values: Values, low: float | None, high: float | None) -> tuple[float, float, list[float]]:
     """The ends of an axis and its ticks; ends that are not given are chosen so that all values fit."""
-    known = [value for value in values if math.isfinite(value)]
+    known = [float(value) for value in values if math.isfinite(value)]
     least = min(known, default=0.0) if low is None else low
     most = max(known, default=1.0) if high is None else high
     if most <= least and low is None:
@@ -69,7 +58,7 @@ def scale(values: Sequence[float], low: float | None, high: float | None) -> tup
 
 def time_ticks(window: Window) -> list[tuple[float, str]]:
     """Where along the window which time is written."""
-    locator = _DATES.AutoDateLocator(tz=window.zone, minticks=3, maxticks=_MOST_TICKS)
+    locator = _DATES.AutoDateLocator(tz=window.zone, minticks=3, maxticks=6)
     start, end = (datetime.fromtimestamp(moment, window.zone) for moment in (window.start, window.end))
     places = [float(place) for place in locator.tick_values(start, end)]
     texts = _DATES.ConciseDateFormatter(locator, tz=window.zone, show_offset=False).format_ticks(places)
@@ -106,35 +95,28 @@ class Canvas:
     def span(self, start: float, end: float, colour: str, title: str) -> None:
         """Something that went on for a while: an alert, a fault, a deployment."""
         left, right = max(0, self.x(start)), min(SIZE, self.x(end))
-        box = f'x="{left}" y="0" width="{max(2, right - left)}" height="{SIZE}" fill="{colour}"'
-        self._parts.append(Markup('<rect class="s" {}><title>{}</title></rect>').format(Markup(box), title))  # noqa: S704
+        box = '<rect class="s" x="{}" width="{}" height="1000" fill="{}"><title>{}</title></rect>'
+        self._parts.append(Markup(box).format(left, max(2, right - left), colour, title))  # noqa: S704 (escapes)
 
-    def line(self, times: Sequence[float], line: Line) -> None:
-        """A line, and the area below it; where a value is missing, it is interrupted."""
-        below = line.below or [max(self._low, 0.0)] * len(times)
-        upper, area = [], []
-        for run in _runs(line.values):
-            points = [(self.x(times[i]), self.y(line.values[i])) for i in run]
-            upper.append(_path(points))
-            area.append(_path(points + [(self.x(times[i]), self.y(below[i])) for i in reversed(run)]) + "z")
-        if line.fill:
-            self._parts.append(f'<path class="a" fill="{line.colour}" opacity="{line.fill:g}" d="{"".join(area)}"/>')
-        if line.width:
-            style = f' stroke-width="{line.width:g}"' + (' stroke-dasharray="6 4"' if line.dashed else "")
-            self._parts.append(f'<path stroke="{line.colour}"{style} d="{"".join(upper)}"/>')
+    def line(self, times: Sequence[float], values: Values, below: Values, colour: str, fill: float) -> None:
+        """A line, and the area between it and `below`; where a value is missing, it is interrupted."""
+        upper, area = "", ""
+        for run in _runs(values):
+            points = [(self.x(times[i]), self.y(values[i])) for i in run]
+            upper += _path(points)
+            area += _path(points + [(self.x(times[i]), self.y(below[i])) for i in reversed(run)]) + "z"
+        if fill:
+            self._parts.append(f'<path class="a" fill="{colour}" opacity="{fill:g}" d="{area}"/>')
+        self._parts.append(f'<path stroke="{colour}" d="{upper}"/>')
 
-    def bars(self, times: Sequence[float], line: Line, step: float) -> None:
+    def bars(self, times: Sequence[float], values: Values, below: Values, colour: str, step: float) -> None:
         """A bar for each value, which covers the step that ends with it."""
-        below = line.below or [max(self._low, 0.0)] * len(times)
-        boxes = []
-        for moment, bottom, value in zip(times, below, line.values, strict=True):
+        boxes = ""
+        for moment, bottom, value in zip(times, below, values, strict=True):
             if math.isfinite(value):
-                left, right = self.x(moment - 0.9 * step), self.x(moment - 0.1 * step)
-                boxes.append(_path([(left, self.y(value)), (right, self.y(value)), (right, self.y(bottom)),
-                                    (left, self.y(bottom))]) + "z")  # fmt: skip
-        self._parts.append(
-            f'<path class="a" fill="{line.colour}" opacity="{line.fill or 0.7:g}" d="{"".join(boxes)}"/>'
-        )
+                left, width = self.x(moment - 0.9 * step), max(1, round(SIZE * 0.8 * step / self._window.seconds))
+                boxes += f"M{left} {self.y(bottom)}V{self.y(value)}h{width}V{self.y(bottom)}z"
+        self._parts.append(f'<path class="a" fill="{colour}" opacity="0.8" d="{boxes}"/>')
 
     def dot(self, moment: float, value: float, colour: str, href: str, title: str) -> None:
         """One measurement, a link to its trace."""
@@ -142,25 +124,25 @@ class Canvas:
             link = '<a href="{}"><path class="d" stroke="{}" d="M{} {}h0"><title>{}</title></path></a>'
             self._parts.append(Markup(link).format(href, colour, self.x(moment), self.y(value), title))  # noqa: S704
 
-    def cells(self, times: Sequence[float], step: float, rows: Sequence[Sequence[float]], exponent: float) -> None:
+    def cells(self, times: Sequence[float], step: float, rows: Values, exponent: float) -> None:
         """A grid of numbers by brightness, the first row lowest; what is 0 or missing stays empty."""
-        numbers = np.nan_to_num(np.array(rows, dtype=float))
+        numbers = np.nan_to_num(np.asarray(rows))
         colours = colormaps["viridis"]((numbers / (numbers.max() or 1)) ** exponent, bytes=True)
         colours[numbers <= 0] = 0
         written = io.BytesIO()
         image.imsave(written, colours[::-1], format="png")
         left, right = self.x(times[0] - step), self.x(times[-1])
         data = base64.b64encode(written.getvalue()).decode()
-        place = f'x="{left}" y="0" width="{right - left}" height="{SIZE}" preserveAspectRatio="none"'
+        place = f'x="{left}" width="{right - left}" height="{SIZE}" preserveAspectRatio="none"'
         self._parts.append(f'<image {place} href="data:image/png;base64,{data}"/>')
 
     def svg(self) -> Markup:
         """All of it."""
-        inner = "".join(self._parts)
-        return Markup(f'<svg viewBox="0 0 {SIZE} {SIZE}" preserveAspectRatio="none" aria-hidden="true">{inner}</svg>')  # noqa: S704
+        parts = "".join(self._parts)
+        return Markup(f'<svg viewBox="0 0 {SIZE} {SIZE}" preserveAspectRatio="none">{parts}</svg>')  # noqa: S704
 
 
-def _runs(values: Sequence[float]) -> list[list[int]]:
+def _runs(values: Values) -> list[list[int]]:
     """The positions of values without a gap."""
     runs: list[list[int]] = [[]]
     for position, value in enumerate(values):
@@ -172,16 +154,6 @@ def _runs(values: Sequence[float]) -> list[list[int]]:
 
 
 def _path(points: Sequence[tuple[int, int]]) -> str:
-    """A path in steps from point to point, which is half as long as one in places; points in between go."""
-    kept: list[tuple[int, int]] = []
-    for point in points:
-        if len(kept) > 1 and kept[-1][1] == kept[-2][1] == point[1]:
-            kept[-1] = point
-        else:
-            kept.append(point)
-    (x, y), *rest = kept
-    steps = []
-    for to_x, to_y in rest:
-        steps.append(f"{to_x - x} {to_y - y}".replace(" -", "-"))
-        x, y = to_x, to_y
-    return f"M{kept[0][0]} {kept[0][1]}" + ("l" + " ".join(steps) if steps else "h0")
+    """A path from point to point in steps, which is half as long as one in places."""
+    steps = [f"{x - old_x} {y - old_y}" for (old_x, old_y), (x, y) in pairwise(points)]
+    return f"M{points[0][0]} {points[0][1]}" + ("l" + " ".join(steps) if steps else "h0").replace(" -", "-")

@@ -13,9 +13,10 @@ from scripts.report.board import Window
 _STRING: Final = r'"(?:[^"\\]|\\.)*"|`[^`]*`'
 _SELECTOR: Final = re.compile(rf'\s*\{{((?:[^"`}}]|{_STRING})*)\}}')
 _MATCHER: Final = re.compile(rf"(\w+)\s*(=~|!~|!=|=)\s*({_STRING})")
-_LINE_FILTER: Final = re.compile(rf"\s*(\|=|\|~|!=|!~)\s*({_STRING})")
-_LABEL_FILTER: Final = re.compile(rf"\s*\|\s*((?:\w+\s*(?:=~|!~|!=|==?)\s*(?:{_STRING})\s*(?:or|and|,)?\s*)+)")
-_PARSER: Final = re.compile(r"\s*\|\s*(?:json|drop\s+[\w\s,]+|keep\s+[\w\s,]+)")
+#: A line filter, a label filter, or a parser, which finds nothing new in lines that are read as what they are.
+_STAGE: Final = re.compile(
+    rf"\s*(?:(\|=|\|~|!=|!~)\s*({_STRING})|\|\s*(\w+\s*(?:=~|!~|!=|=)\s*(?:{_STRING}))|\|\s*json)"
+)
 
 Test = Callable[[Mapping[str, Any], str], bool]
 
@@ -41,37 +42,30 @@ def _tests(query: str) -> list[Test]:
     if not selector:
         raise SourceError(f"no Loki runs, and the log files cannot be asked for numbers: {query}")
     tests = [_label(*found) for found in _MATCHER.findall(selector[1])]
-    rest = query[selector.end() :].rstrip()
-    while rest:
-        if found := _LINE_FILTER.match(rest):
-            tests.append(_text(found[1], _unquoted(found[2])))
-        elif found := _LABEL_FILTER.match(rest):
-            either = [_label(*one) for one in re.findall(rf"(\w+)\s*(=~|!~|!=|==?)\s*({_STRING})", found[1])]
-            tests += [_any(either)] if re.search(rf"(?:{_STRING})\s*or\b", found[1]) else either
-        elif not (found := _PARSER.match(rest)):
-            raise SourceError(f"no Loki runs, and this part is not understood for the log files: {rest}")
-        rest = rest[found.end() :]
+    place = selector.end()
+    while query[place:].strip():
+        stage = _STAGE.match(query, place)
+        if not stage:
+            raise SourceError(f"no Loki runs, and this is not understood for the log files: {query[place:]}")
+        if stage[1]:
+            tests.append(_text(stage[1], stage[2]))
+        elif label := _MATCHER.fullmatch(stage[3] or ""):
+            tests.append(_label(*label.groups()))
+        place = stage.end()
     return tests
 
 
-def _unquoted(text: str) -> str:
-    return text[1:-1] if text[0] == "`" else str(json.loads(text))
-
-
-def _any(tests: list[Test]) -> Test:
-    return lambda values, text: any(test(values, text) for test in tests)
-
-
 def _label(name: str, operator: str, text: str) -> Test:
-    wanted = _unquoted(text)
-    if "~" in operator:
-        pattern = re.compile(wanted)
-        return lambda values, _: (operator == "=~") == bool(pattern.fullmatch(str(values.get(name, ""))))
-    return lambda values, _: (operator != "!=") == (str(values.get(name, "")) == wanted)
+    matches = _matcher("~" in operator, text, re.Pattern.fullmatch)
+    return lambda values, _: matches(str(values.get(name, ""))) == (operator[0] == "=")
 
 
-def _text(operator: str, wanted: str) -> Test:
-    if "~" in operator:
-        pattern = re.compile(wanted)
-        return lambda _, text: (operator == "|~") == bool(pattern.search(text))
-    return lambda _, text: (operator == "|=") == (wanted in text)
+def _text(operator: str, text: str) -> Test:
+    matches = _matcher("~" in operator, text, re.Pattern.search)
+    return lambda _, line: matches(line) == (operator[0] == "|")
+
+
+def _matcher(regular: bool, text: str, how: Callable[..., Any]) -> Callable[[str], bool]:
+    wanted = text[1:-1] if text[0] == "`" else str(json.loads(text))
+    pattern = re.compile(wanted if regular else re.escape(wanted))
+    return lambda value: how(pattern, value) is not None

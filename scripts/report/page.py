@@ -91,7 +91,7 @@ def render(
             yield link["title"], _address(link["url"], one, where.grafana, shown, live=bool(known))
 
     template = environment.get_template("page.html.j2")
-    return template.render(sections=sections, week=week, now=now, known=known, links=links)
+    return template.render(sections=sections, week=week, now=now, known=known, links=links).lstrip()
 
 
 def _address(url: str, one: Section, grafana: str, shown: set[str], live: bool) -> str:

@@ -38,7 +38,7 @@ def application(where: Stores, zone: ZoneInfo) -> Starlette:
                 try:
                     text = _draw(uid, since)
                 except OptionsError as error:
-                    return PlainTextResponse(str(error), 404 if uid else 422)
+                    return PlainTextResponse(str(error), 404)
                 drawn.clear() if len(drawn) > 100 else None
                 drawn[uid, since] = time.monotonic(), text
         return HTMLResponse(text, headers={"Cache-Control": "no-store"})
