@@ -63,7 +63,7 @@ test: $(VENV)/dev ## everything that this machine can run, and what it could not
 	@$(RUN) -m pytest -m "not quiet" -n $(WORKERS) --dist loadgroup --no-loadscope-reorder --cov --cov-report=; others=$$?; \
 	  $(RUN) -m pytest -m quiet --cov --cov-append --cov-report=term:skip-covered && exit $$others
 
-check: $(VENV)/dev ## formatting, types, configuration and dashboards, without starting anything
+check: $(VENV)/dev ## formatting, types, configuration and dashboards, without starting anything; LIVE=1 asks the stack that runs
 	$(VENV)/bin/ruff format --check -q .
 	$(VENV)/bin/ruff check -q .
 	$(VENV)/bin/mypy
@@ -74,6 +74,7 @@ check: $(VENV)/dev ## formatting, types, configuration and dashboards, without s
 	$(RUN) -m monitoring.absent --check
 	$(RUN) -m monitoring.escalation --check
 	$(RUN) -m pytest -q tests/config
+	$(if $(LIVE),$(RUN) -m scripts.live)
 
 format: $(VENV)/dev ## formats the Python code
 	@$(VENV)/bin/ruff format -q . && $(VENV)/bin/ruff check -q --fix .
