@@ -119,11 +119,14 @@ async def test_operators_come_in_by_their_token_or_by_an_admins_key_and_nobody_e
     client: httpx.AsyncClient, make: Make
 ) -> None:
     admin, chat = await make("admin", name="admin"), await make("chat", name="chat")
-    for path in ("/metrics", "/health", "/internal/tracing", "/internal/faults", "/openapi.json"):
+    for path in ("/metrics", "/internal/tracing", "/internal/faults", "/openapi.json"):
         for key, status in {TOKEN: 200, admin: 200, chat: 403, TOKEN + "x": 401, TOKEN[:-1]: 401}.items():
             assert (await client.get(path, headers=bearer(key))).status_code == status, (path, key)
-    assert (await client.get("/health", headers=bearer(TOKEN))).json()["checks"]
-    assert (await client.get("/health/ready", headers=bearer(TOKEN))).json()["checks"]
+    for path in ("/health", "/health/ready"):
+        assert (await client.get(path, headers=bearer(TOKEN))).json()["checks"]
+        assert (await client.get(path, headers=bearer(admin))).json()["checks"]
+        assert (await client.get(path, headers=bearer(chat))).content == b"", "the status alone, as without a key"
+        assert_refused(await client.get(path, headers=bearer("guessed")), 401, ', error="invalid_token"')
     assert (await client.post(CHAT, headers=bearer(TOKEN))).status_code == 401, "the token is no key"
 
 

@@ -18,7 +18,7 @@ from app.services.access import Refused
 OPEN, OPEN_FOLDER = ("/health/live", "/"), "/static/"
 #: For operators: the scope admin, or the token.
 OPERATIONS = ("/metrics", "/internal", "/health")
-#: Probes have no credentials: they get the status, and no body.
+#: Probes have no credentials, and clients only their own: they get the status, and no body.
 PROBED = ("/health", "/health/ready")
 NEEDED = {
     "/api/v1/chat": "chat",
@@ -45,12 +45,12 @@ class AccessMiddleware:
             await send({"type": "websocket.close"})
             return
         given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
-        if not given and scope["path"] in PROBED:
-            await self.app(scope, receive, _without_body(send))
-            return
         try:
             self._check(scope, needed, given.decode("latin-1"))
         except ProblemError as error:
+            if scope["path"] in PROBED and getattr(error, "reason", "") in ("missing", "scope"):
+                await self.app(scope, receive, _without_body(send))
+                return
             scope["route"] = next((one for one in self._routes if one.matches(scope)[0] is not Match.NONE), None)
             if isinstance(error, Refused):
                 error.report()

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from app.stores.factory import build_document_store, build_vector_store
 
-URL = SecretStr("mongodb://anna:s3cret@127.0.0.1:9/")
+URL, KEY = SecretStr("mongodb://anna:s3cret@127.0.0.1:9/"), SecretStr("a-key")
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Settings:
     mongodb_database: str = "specola"
     qdrant_host: str = "127.0.0.1"
     qdrant_port: int = 9
-    qdrant_api_key: SecretStr = SecretStr("a-key")
+    qdrant_api_key: SecretStr = KEY
     qdrant_collection: str = "chunks"
     store_timeout_seconds: float = 0.5
 
