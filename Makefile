@@ -6,7 +6,7 @@ RUN := $(VENV)/bin/python
 WORKERS ?= $(shell echo $$(( $$(nproc 2>/dev/null || echo 2) + 1 )))
 
 .DEFAULT_GOAL := help
-.PHONY: help up down clean status reload backup restore bad-day drill tour traffic api-key find report view retrieval test check format dashboards queries rules mutants fuzz bench canaries lock upgrade-packages
+.PHONY: help up down clean status reload backup restore bad-day drill tour traffic api-key find report view retrieval test check format dashboards queries rules mutants fuzz bench canaries secrets staging-check lock upgrade-packages
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,12 @@ reload: ## has Prometheus and Alertmanager read their files again
 
 backup: $(VENV)/run ## one archive of every store of the stack that runs, in backups/ (its README.md says how to encrypt it)
 	@$(RUN) -m scripts.backup backup
+
+secrets: $(VENV)/run ## every secret of the staging overlay as a file in secrets/staging; ROTATE=name makes one anew
+	@$(RUN) -m scripts.staging.secrets
+
+staging-check: $(VENV)/run ## what the staging overlay lacks: variables, secrets, port, certificate, disk, clock
+	@$(RUN) -m scripts.staging.check
 
 restore: $(VENV)/run ## the data of an archive in place of what is here, after asking: FROM=backups/… KEY=file YES=1
 	@$(RUN) -m scripts.backup restore $(FROM) $(KEY)
@@ -68,7 +74,7 @@ check: $(VENV)/dev ## formatting, types, configuration and dashboards, without s
 	$(VENV)/bin/ruff check -q .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/yamllint --strict .
-	$(VENV)/bin/shellcheck .ci/run
+	$(VENV)/bin/shellcheck .ci/run scripts/staging/place.sh
 	$(RUN) -m monitoring.dashboards --check
 	$(RUN) -m monitoring.slo --check
 	$(RUN) -m monitoring.absent --check
