@@ -41,8 +41,11 @@ class Chart:
         return max((text for _, text in self.ys), key=len, default="")
 
 
-def scale(values: Values, low: float | None, high: float | None) -> tuple[float, float, list[float]]:
-    """The ends of an axis and its ticks; ends that are not given are chosen so that all values fit."""
+def scale(values: Values, low: float | None, high: float | None, binary: bool) -> tuple[float, float, list[float]]:
+    """The ends of an axis and its ticks; ends that are not given are chosen so that all values fit.
+
+    `binary`: of bytes, whose round numbers are those of KiB, MiB and so on.
+    """
     known = [float(value) for value in values if math.isfinite(value)]
     least = min(known, default=0.0) if low is None else low
     most = max(known, default=1.0) if high is None else high
@@ -50,7 +53,9 @@ def scale(values: Values, low: float | None, high: float | None) -> tuple[float,
         least = min(0.0, least)
     if most <= least:
         most = least + (abs(least) or 1.0)
-    ticks = [float(tick) for tick in ticker.MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]).tick_values(least, most)]
+    unit = 1024.0 ** int(math.log(max(abs(least), abs(most), 1), 1024)) if binary else 1.0
+    locator = ticker.MaxNLocator(4, steps=[1, 2, 2.5, 5, 10])
+    ticks = [unit * float(tick) for tick in locator.tick_values(least / unit, most / unit)]
     least = min(least, ticks[0]) if low is None else least
     most = max(most, ticks[-1]) if high is None else most
     return least, most, [tick for tick in ticks if least <= tick <= most]

@@ -11,7 +11,7 @@ from scripts.report.board import Json
 from scripts.report.units import write
 
 #: For lines that have no colour of their own: Okabe and Ito's, which most eyes tell apart, and lighter ones.
-PALETTE: Final = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#0072B2", "#B8A800", "#999999")
+PALETTE: Final = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#0072B2", "#B8A800", "#999999", "#8B6CC7")
 
 
 @dataclass(frozen=True)

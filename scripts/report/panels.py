@@ -61,7 +61,7 @@ def _chart(panel: Json, answer: Answer, about: Context, stores: Stores) -> Drawn
     largest = sorted(answer.series, key=lambda one: _reduced(one.values, "max"), reverse=True)[:MOST]
     series = [one for one in answer.series if one in largest]
     times, rows = on_grid(series, answer.step)
-    if not times:
+    if not np.isfinite(rows).any():
         return {}
     base, looks = look(panel, ""), [look(panel, one.name, about.window.zone) for one in series]
     colours = [one.fixed or PALETTE[number % len(PALETTE)] for number, one in enumerate(looks)]
@@ -69,12 +69,15 @@ def _chart(panel: Json, answer: Answer, about: Context, stores: Stores) -> Drawn
     if base.option("stacking", "mode") == "normal":
         below[1:] = np.cumsum(np.nan_to_num(rows), axis=0)[:-1]
     values = rows + below
-    low, high, ticks = charts.scale(values.ravel(), base.settings.get("min"), base.settings.get("max"))
+    least, most, unit = (base.settings.get(key) for key in ("min", "max", "unit"))
+    low, high, ticks = charts.scale(values.ravel(), least, most, binary=unit == "bytes")
     canvas = charts.Canvas(about.window, low, high)
     canvas.grid(ticks)
     for what in about.happenings:
         canvas.span(what.start, what.end, what.colour, what.title)
     for number, colour in enumerate(colours):
+        if len(below) > 1 and below.any() and not np.nan_to_num(rows[number]).any():
+            continue  # of nothing, only its edge would be seen, on top of another's
         if base.custom.get("drawStyle") == "bars":
             canvas.bars(times, values[number], below[number], colour, answer.step)
         else:
