@@ -6,7 +6,7 @@ RUN := $(VENV)/bin/python
 WORKERS ?= $(shell echo $$(( $$(nproc 2>/dev/null || echo 2) + 1 )))
 
 .DEFAULT_GOAL := help
-.PHONY: help up down clean status reload backup restore bad-day drill tour traffic api-key find report view retrieval test check format dashboards queries rules mutants fuzz bench canaries secrets staging-check lock upgrade-packages
+.PHONY: help up down clean status reload backup restore bad-day drill tour traffic api-key find report view retrieval test check format dashboards queries pictures rules mutants fuzz bench canaries secrets staging-check lock upgrade-packages
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -96,6 +96,9 @@ dashboards: $(VENV)/run ## writes grafana/dashboards/*.json from monitoring/dash
 
 queries: $(VENV)/dev ## has logcli and Tempo judge the dashboards' LogQL and TraceQL, and keeps what they accept
 	@$(RUN) -m monitoring.dashboards.judged
+
+pictures: $(VENV)/dev ## opens every dashboard in Grafana and Chromium after TRAFFIC_SECONDS=600, and keeps docs/pictures/*.png
+	@PICTURES=docs/pictures TRAFFIC_SECONDS=$(or $(TRAFFIC_SECONDS),600) $(RUN) -m pytest -q tests/e2e/test_dashboards.py
 
 fuzz: $(VENV)/dev ## malformed requests and uploads: COUNT=100000
 	@$(RUN) -m scripts.fuzz

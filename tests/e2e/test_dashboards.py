@@ -1,0 +1,113 @@
+"""The dashboards in a real Grafana and a real browser: provisioned in silence, and no panel in error at any width.
+
+`make pictures` (PICTURES=folder) keeps a picture of each, for the README.
+"""
+
+import copy
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page
+
+from tests.e2e.browser import CHROMIUM, WITHOUT_CHROMIUM
+from tests.e2e.stack import PROJECT, Stack, processes
+
+pytestmark = [pytest.mark.timeout(420), pytest.mark.skipif(CHROMIUM is None, reason=WITHOUT_CHROMIUM)]
+BOARDS = {file.stem: json.loads(file.read_text()) for file in sorted((PROJECT / "grafana/dashboards").glob("*.json"))}
+#: Pixels: a laptop's, and a telephone's, where Grafana puts one panel below the other.
+WIDE, NARROW = 1440, 400
+#: Seconds of traffic before anything is looked at: for pictures, long enough to have something to see.
+SECONDS = int(os.environ.get("TRAFFIC_SECONDS", "45"))
+PICTURES = os.environ.get("PICTURES", "")
+#: What a panel in error shows, in Grafana 9 and in what came later.
+BADGE = ".panel-info-corner--error, [data-testid='data-testid Panel status error'], .panel-content .alert-error"
+LOADING = ".panel-loading, [data-testid='data-testid Panel loading bar'], [aria-label='Panel loading bar']"
+#: Bytes that a picture may have, so that the README opens quickly.
+LARGEST = 300_000
+
+
+@pytest.fixture(scope="module", params=["processes"])
+def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack with Grafana in it, after some traffic."""
+    with processes(tmp_path_factory.mktemp("dashboards")) as stack:
+        stack.address("grafana")
+        arguments = ["--rate", "5", "--seconds", str(SECONDS), "--url", stack.address("backend")]
+        command = [sys.executable, "-m", "scripts.traffic", *arguments]
+        traffic = subprocess.run(command, cwd=PROJECT, capture_output=True, timeout=SECONDS + 120, check=False)
+        assert traffic.returncode == 0, traffic.stdout
+        time.sleep(11)  # two scrapes more
+        yield stack
+
+
+def test_provisioning_says_nothing_in_grafanas_log(stack: Stack) -> None:
+    lines = (stack.folder / ".run/log/grafana.log").read_text().splitlines()
+    said = [line for line in lines if re.search(r"logger=provisioning\S* .*level=(warn|error)", line)]
+    # Grafana 9 looks for a folder of a kind of alert that is no more.
+    assert [line for line in said if "logger=provisioning.notifiers" not in line] == []
+
+
+@pytest.mark.parametrize("width", [WIDE, NARROW])
+@pytest.mark.parametrize("name", BOARDS)
+def test_no_panel_is_in_error_and_all_are_drawn(stack: Stack, chromium: Browser, name: str, width: int) -> None:
+    board = BOARDS[name]
+    page = chromium.new_page(viewport={"width": width, "height": height(board, width)}, reduced_motion="reduce")
+    try:
+        opened(page, f"{stack.address('grafana')}/d/{board['uid']}?kiosk")
+        titles = {panel["title"] for panel in board["panels"]}
+        shown = page.locator("body").inner_text()
+        assert [title for title in sorted(titles) if title not in shown] == []
+        assert page.locator(BADGE).count() == 0
+        if PICTURES and width == WIDE:
+            picture(page, Path(PICTURES) / f"{board['uid']}.png")
+    finally:
+        page.close()
+
+
+def test_a_query_that_is_refused_shows_the_badge_that_is_looked_for(stack: Stack, chromium: Browser) -> None:
+    board: Any = copy.deepcopy(BOARDS["system-overview"])
+    board |= {"uid": "broken", "title": "Broken"}
+    board["panels"][0]["targets"][0]["expr"] = "sum by status (up)"
+    answer = httpx.post(f"{stack.address('grafana')}/api/dashboards/db", json={"dashboard": board}, timeout=30)
+    assert answer.is_success, answer.text
+    page = chromium.new_page(viewport={"width": WIDE, "height": height(board, WIDE)})
+    try:
+        opened(page, f"{stack.address('grafana')}/d/broken?kiosk")
+        assert page.locator(BADGE).count() == 1
+    finally:
+        page.close()
+
+
+def height(board: Any, width: int) -> int:
+    """Pixels of a whole dashboard: Grafana draws what is in sight, and asks for no other panel."""
+    where = [panel["gridPos"] for panel in board["panels"]]
+    rows = max(one["y"] + one["h"] for one in where) if width == WIDE else sum(one["h"] + 1 for one in where)
+    return 38 * rows + 60
+
+
+def opened(page: Page, address: str) -> None:
+    """Opens a dashboard and waits until every panel has its answer."""
+    page.goto(address)
+    page.wait_for_load_state("networkidle")
+    page.wait_for_function(f"() => !document.querySelector(`{LOADING}`)")
+    page.wait_for_timeout(1000)  # what has arrived is drawn
+
+
+def picture(page: Page, file: Path) -> None:
+    """Keeps what is seen, in as many colours as fit into the size of a picture."""
+    image = Image.open(BytesIO(page.screenshot())).convert("RGB")
+    for colours in (256, 128, 64, 32):
+        image.quantize(colours, dither=Image.Dither.NONE).save(file, optimize=True)
+        if file.stat().st_size <= LARGEST:
+            return
+    raise AssertionError(f"{file} has {file.stat().st_size} bytes even in 32 colours")
