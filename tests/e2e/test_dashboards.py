@@ -23,13 +23,13 @@ from playwright.sync_api import Browser, Page
 from tests.e2e.browser import CHROMIUM, WITHOUT_CHROMIUM
 from tests.e2e.stack import PROJECT, Stack, processes
 
-pytestmark = [pytest.mark.timeout(420), pytest.mark.skipif(CHROMIUM is None, reason=WITHOUT_CHROMIUM)]
 BOARDS = {file.stem: json.loads(file.read_text()) for file in sorted((PROJECT / "grafana/dashboards").glob("*.json"))}
 #: Pixels: a laptop's, and a telephone's, where Grafana puts one panel below the other.
 WIDE, NARROW = 1440, 400
 #: Seconds of traffic before anything is looked at: for pictures, long enough to have something to see.
 SECONDS = int(os.environ.get("TRAFFIC_SECONDS", "45"))
 PICTURES = os.environ.get("PICTURES", "")
+pytestmark = [pytest.mark.timeout(420 + SECONDS), pytest.mark.skipif(CHROMIUM is None, reason=WITHOUT_CHROMIUM)]
 #: What a panel in error shows, in Grafana 9 and in what came later.
 BADGE = ".panel-info-corner--error, [data-testid='data-testid Panel status error'], .panel-content .alert-error"
 LOADING = ".panel-loading, [data-testid='data-testid Panel loading bar'], [aria-label='Panel loading bar']"
