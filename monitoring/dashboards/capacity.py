@@ -55,6 +55,7 @@ def build() -> str:
             (9, [(8, _requests()), (8, _passages()), (8, _documents())]),
         ],
         since="now-7d",
+        points=2016,
     )
 
 
@@ -68,7 +69,7 @@ def _full_on(number: int, title: str, resources: str, full: str, told: str) -> m
         unit=shapes.MOMENT,
         empty=_TOO_YOUNG,
         onwards=_ONWARDS,
-        limits=limits.Limits(limits.GOOD, ((1.0, limits.WARNING),)),
+        limits=limits.Limits(limits.MUTED, ((0.0, limits.GOOD), (1.0, limits.WARNING))),
     )
     dates = f'capacity:full:timestamp_seconds{{resource=~"{resources}"}}'
     return shapes.number(about, f"1000 * (min({dates} > 0) or max({dates}))", words={"0": _YEAR})

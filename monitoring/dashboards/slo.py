@@ -48,7 +48,8 @@ def build() -> str:
         tags=["slo"],
         variables=[environment_chooser()],
         rows=rows,
-        since="now-7d",
+        since="now-24h",
+        points=1440,
     )
 
 
@@ -152,7 +153,7 @@ def _used_up(number: int, objective: slo.Objective) -> model.Panel:
         unit=shapes.MOMENT,
         empty=_NOTHING_COUNTED,
         onwards=_ONWARDS,
-        limits=limits.Limits(limits.GOOD, ((1.0, limits.BAD), (2.0, limits.WARNING))),
+        limits=limits.Limits(limits.MUTED, ((0.0, limits.GOOD), (1.0, limits.BAD), (2.0, limits.WARNING))),
     )
     left, rate = (
         f'{name}{{slo="{objective.name}"}}' for name in ("slo:error_budget:remaining", "slo:burn_rate:ratio_1h")

@@ -25,7 +25,7 @@ def build() -> str:
     """The dashboard as the text of its file."""
     rows: list[Row] = [
         (5, [(4, _up()), (4, _watchdog()), (4, _reloads()), *((3, panel) for panel in _lost())]),
-        (10, [(13, _parts()), (11, _scrapes())]),
+        (13, [(14, _parts()), (10, _scrapes())]),
         "Rules and alerts",
         (8, [(6, ways.rules()), (6, ways.rule_time()), (6, ways.sent()), (6, ways.alerts())]),
         "Logs",
@@ -70,14 +70,14 @@ def _up() -> model.Panel:
 def _watchdog() -> model.Panel:
     about = shapes.About(
         2,
-        "When Did the Watchdog Last Arrive?",
+        "Watchdog Last Heard",
         "How long ago the alert that always fires reached alert-inbox. While it comes, the way of every alert is open.",
         "`watchdog_last_received_timestamp_seconds` of alert-inbox.",
         f"Below a minute or so. Above {limit('WatchdogNotArriving'):g} s nobody may hear of anything.",
         shapes.SECONDS,
         "No alert-inbox answers",
         [ways.INBOX_LOGS, *ways.ONWARDS],
-        limits.Limits(limits.GOOD, ((limit("WatchdogNotArriving"), limits.BAD),)),
+        limits.Limits(limits.MUTED, ((0.0, limits.GOOD), (limit("WatchdogNotArriving"), limits.BAD))),
         decimals=0,
     )
     return shapes.number(about, 'time() - max(watchdog_last_received_timestamp_seconds{job="alert-inbox"})')
@@ -86,7 +86,7 @@ def _watchdog() -> model.Panel:
 def _reloads() -> model.Panel:
     about = shapes.About(
         3,
-        "Were New Configurations Accepted?",
+        "Reloads Accepted?",
         "REFUSED: one of Prometheus, Alertmanager, Loki's rules and Alloy goes on with the configuration before, until "
         "it is started anew; then it does not come up.",
         "What each says of its last reload, such as `prometheus_config_last_reload_successful`.",
@@ -149,8 +149,8 @@ def _parts() -> model.Panel:
     )
     columns = [
         shapes.Column(f"avg by (job) (up{{{_PART}}})", "Up", shapes.SHARE),
-        shapes.Column(f"max by (job) (scrape_duration_seconds{{{_PART}}})", "Answers in", shapes.SECONDS),
-        shapes.Column(f"sum by (job) (scrape_samples_scraped{{{_PART}}})", "Samples"),
+        shapes.Column(f"max by (job) (scrape_duration_seconds{{{_PART}}})", "Answers in", shapes.SECONDS, 1),
+        shapes.Column(f"sum by (job) (scrape_samples_scraped{{{_PART}}})", "Samples", shapes.COUNT, 1),
         shapes.Column(f"sum by (job) (process_resident_memory_bytes{{{_PART}}})", "Memory", shapes.BYTES, 0),
         shapes.Column(f"sum by (job) (changes(process_start_time_seconds{{{_PART}}}[$__range]))", "Starts"),
     ]
@@ -254,7 +254,7 @@ def _backup() -> model.Panel:
         shapes.SECONDS,
         "No backups are made here (profile backup)",
         ways.ONWARDS,
-        limits.Limits(limits.GOOD, ((limit("BackupTooOld"), limits.WARNING),)),
+        limits.Limits(limits.MUTED, ((0.0, limits.GOOD), (limit("BackupTooOld"), limits.WARNING))),
         decimals=0,
     )
     return shapes.number(about, 'time() - max(backup_last_success_timestamp_seconds{job="backup"} > 0)')

@@ -11,7 +11,7 @@ from monitoring.rules import limit
 INBOX_LOGS: Final = links.logs("What alert-inbox received", labels='service="alert-inbox"')
 ONWARDS: Final = [links.error_logs(), links.dashboard("Capacity Planning", "capacity")]
 #: One is one too many.
-NONE: Final = limits.Limits(limits.GOOD, ((0.001, limits.BAD),))
+NONE: Final = limits.Limits(limits.MUTED, ((0.0, limits.GOOD), (0.001, limits.BAD)))
 
 # What is counted of each kind of loss: a legend, the counter, and the label that says more. The first of each is there
 # from the start; others appear once they count something, or where that part runs.
@@ -60,7 +60,7 @@ def in_all(losses: Losses) -> str:
 
 def _over_time(losses: Losses) -> dict[str, str]:
     grouped = ((legend, counter, f" by ({label}) " if label else "") for legend, counter, label in losses)
-    return {legend: f"sum{by}(increase({counter}[$__rate_interval]))" for legend, counter, by in grouped}
+    return {legend: f"sum{by}(increase({counter}[$__rate_interval])) > 0" for legend, counter, by in grouped}
 
 
 def chart(
@@ -92,7 +92,7 @@ def rules() -> model.Panel:
         "`prometheus_rule_evaluation_failures_total` and its like, within the window of each point.",
         "0: a rule that fails is an alert that cannot fire.",
         shapes.COUNT,
-        "Neither Prometheus nor Loki answers",
+        "No rule failed in this window",
         _over_time(RULES),
         NONE,
     )
@@ -150,7 +150,7 @@ def alerts() -> model.Panel:
         f"0. More than {limit('PrometheusNotificationsFailing'):g} failures in 5 minutes, the dashed line, are told; "
         "what is dropped is told at once.",
         shapes.COUNT,
-        "No part of the alerts' way answers",
+        "No alert was lost in this window",
         _over_time(ALERTS),
         limits.too_high(limit("PrometheusNotificationsFailing")),
     )
@@ -183,7 +183,7 @@ def lines_lost() -> model.Panel:
         "`log_messages_dropped_total`, `promtail_dropped_entries_total`, `loki_discarded_samples_total`.",
         "0: any is told.",
         shapes.COUNT,
-        "No service writes lines",
+        "No line was lost in this window",
         _over_time(LINES),
         NONE,
     )
@@ -222,8 +222,8 @@ def loki() -> model.Panel:
         f"`{asked}`. A route that never failed has no line.",
         f"No line, or 0. At {limit('LokiRequestErrors'):.0%}, the dashed line, LokiRequestErrors fires.",
         shapes.SHARE,
-        "No request to Loki failed",
-        {"{{route}}": f"{failed} / {_rate(asked, 'loki', 'route')}"},
+        "No request to Loki failed in this window",
+        {"{{route}}": f"{failed} / {_rate(asked, 'loki', 'route')} > 0"},
         limits.too_high(limit("LokiRequestErrors")),
     )
 
@@ -254,7 +254,7 @@ def spans_lost() -> model.Panel:
         "`trace_spans_dropped_total`, `tempo_receiver_refused_spans_total`, `tempo_discarded_spans_total`.",
         "0: any is told.",
         shapes.COUNT,
-        "No service makes spans",
+        "No span was lost in this window",
         _over_time(SPANS),
         NONE,
     )
@@ -288,7 +288,7 @@ def writes() -> model.Panel:
         "`prometheus_tsdb_wal_writes_failed_total`, `loki_ingester_chunks_flush_failures_total` and their like.",
         "0: any is told, and lost when that part ends now. Damaged: it was killed while it wrote, or the disk is bad.",
         shapes.COUNT,
-        "No store answers",
-        {**_over_time(_WRITES), "Prometheus: damaged": "max(instance:prometheus_corruptions:sum)"},
+        "No write failed in this window",
+        {**_over_time(_WRITES), "Prometheus: damaged": "max(instance:prometheus_corruptions:sum) > 0"},
         NONE,
     )
