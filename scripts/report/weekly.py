@@ -14,7 +14,6 @@ from scripts.find.model import SourceError
 from scripts.report.ask import Stores, spans
 from scripts.report.board import Json, Window, fill
 from scripts.report.stores import Series
-from scripts.report.units import write
 
 WEEK: Final = 7 * 86_400.0
 HOUR: Final = 3600.0
@@ -110,14 +109,11 @@ class Week:
         ]
 
     def _figures(self, compare: bool) -> list[Json]:
-        found: list[Json] = []
-        for title, unit, query in _FIGURES:
-            now = self._number(query, self.this)
-            before = self._number(query, self.last) if compare else math.nan
-            change = (now - before) / before if before else math.nan
-            found.append({"title": title, "value": now, "text": write(now, unit), "before": write(before, unit),
-                          "change": "" if math.isnan(change) else f"{change:+.0%}"})  # fmt: skip
-        return found
+        weeks = (self.this, self.last) if compare else (self.this,)
+        return [
+            {"title": title, "unit": unit, "values": [self._number(query, one) for one in weeks]}
+            for title, unit, query in _FIGURES
+        ]
 
     def _hours(self) -> list[Json]:
         """The five in which most of a week's error budget was spent."""
