@@ -68,9 +68,11 @@ def _chart(panel: Json, answer: Answer, about: Context, stores: Stores) -> Drawn
     below = np.zeros_like(rows)
     if base.option("stacking", "mode") == "normal":
         below[1:] = np.cumsum(np.nan_to_num(rows), axis=0)[:-1]
-    values = rows + below
+    values, bars = rows + below, base.custom.get("drawStyle") == "bars"
+    # Areas and bars begin at 0, which has to be seen.
+    scaled = np.append(values, below) if bars or below.any() else values.ravel()
     least, most, unit = (base.settings.get(key) for key in ("min", "max", "unit"))
-    low, high, ticks = charts.scale(values.ravel(), least, most, binary=unit == "bytes")
+    low, high, ticks = charts.scale(scaled, least, most, binary=unit == "bytes")
     canvas = charts.Canvas(about.window, low, high)
     canvas.grid(ticks)
     for what in about.happenings:
@@ -78,7 +80,7 @@ def _chart(panel: Json, answer: Answer, about: Context, stores: Stores) -> Drawn
     for number, colour in enumerate(colours):
         if len(below) > 1 and below.any() and not np.nan_to_num(rows[number]).any():
             continue  # of nothing, only its edge would be seen, on top of another's
-        if base.custom.get("drawStyle") == "bars":
+        if bars:
             canvas.bars(times, values[number], below[number], colour, answer.step)
         else:
             canvas.line(times, values[number], below[number], colour, base.custom.get("fillOpacity", 0) / 100)

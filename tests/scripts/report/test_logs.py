@@ -32,6 +32,7 @@ def test_lines_of_loki_are_shown_with_their_fields(places: Places) -> None:
     query = '{service=~".+"} |= "chat"'
     found = page([panel("logs", query, source="loki", query={"maxLines": 100})], places.stores, WINDOW)
     assert "24 Nov 23:00:02 chat failed" in found.text, "newest first, by the dashboards' clock"
+    assert "chat failed reason=ai down" in found.text
     assert "reason ai down" in found.text
     assert found.text.index("chat failed") < found.text.index("chat answered")
     asked = places.loki.asked[-1][1]

@@ -73,6 +73,12 @@ def test_a_bar_is_as_high_as_its_value(places: Places) -> None:
     assert [1000 - int(height) for height in heights] == pytest.approx([900] * 4, abs=2)
 
 
+def test_bars_begin_at_nothing(places: Places) -> None:
+    custom = {"custom": {"drawStyle": "bars"}}
+    bars = panel("timeseries", "holey + 100", interval="30m", query={"range": True}, defaults=custom)
+    assert page([bars], places.stores).all("data-low") == ["0.0"]
+
+
 def test_thresholds_are_dashed_lines_where_their_values_are(places: Places) -> None:
     steps = [{"color": "#009E73", "value": None}, {"color": "#D55E00", "value": 15.0}]
     defaults = {"min": 0, "max": 20, "thresholds": {"steps": steps}, "custom": {"thresholdsStyle": {"mode": "dashed"}}}
