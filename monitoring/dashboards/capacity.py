@@ -87,7 +87,6 @@ def _shares() -> model.Panel:
         empty="Nothing was recorded yet",
         onwards=_ONWARDS,
         limits=limits.too_high(1.0),
-        decimals=0,
         low=0,
     )
     return shapes.time_series(about, [shapes.Line("max by (resource) (capacity:used:ratio)", "{{resource}}")])
@@ -101,7 +100,7 @@ def _trends() -> model.Panel:
         comes_from=f"`capacity:used:…`, {_RECORDED}. There is a trend after 6 hours of figures.",
         normal="Less than 1 % a day of what cannot be made larger at once.",
         unit=shapes.SHARE,
-        empty="Nothing was recorded yet",
+        empty="No trend yet",
         onwards=_ONWARDS,
         decimals=1,
     )
@@ -127,7 +126,6 @@ def _disk() -> model.Panel:
         empty=_NO_NODE,
         onwards=_ONWARDS,
         limits=limits.too_low(warning, full),
-        decimals=0,
     )
     lines = [
         shapes.Line('1 - max by (resource) (capacity:used:ratio{resource=~"disk .*"})', "{{resource}} free"),
@@ -149,7 +147,6 @@ def _machine() -> model.Panel:
         empty=_NO_NODE,
         onwards=_ONWARDS,
         limits=limits.too_high(share),
-        decimals=0,
         low=0,
         high=1,
     )

@@ -10,6 +10,7 @@ from grafana_foundation_sdk.models import dashboard as model
 from monitoring.dashboards.limits import BAD, NEUTRAL, OTHER
 from monitoring.dashboards.links import PROMETHEUS, error_logs, source, traces
 from monitoring.dashboards.queries import BACKEND
+from monitoring.durations import seconds
 
 # Empty means "as Grafana is set": GF_DATE_FORMATS_DEFAULT_TIMEZONE in the compose file, Europe/Rome unless
 # TIMEZONE says otherwise, and a user's own preference above it. A name here would shut out both.
@@ -64,9 +65,9 @@ Row: TypeAlias = tuple[int, Sequence[tuple[int, model.Panel]]] | str
 class _Annotation(model.AnnotationQuery):
     """Prometheus' annotations have a title and a text, which the SDK's type does not know."""
 
-    def __init__(self, name: str, colour: str, expr: str, title: str, text: str) -> None:
+    def __init__(self, name: str, colour: str, expr: str, title: str, text: str, step: str) -> None:
         super().__init__(name=name, datasource=source(PROMETHEUS), icon_color=colour, expr=expr)
-        self._texts = {"titleFormat": title, "textFormat": text}
+        self._texts = {"titleFormat": title, "textFormat": text} | ({} if step == "60s" else {"step": step})
 
     def to_json(self) -> dict[str, object]:
         return {**super().to_json(), **self._texts}
@@ -161,7 +162,7 @@ def render(
         time=model.DashboardDashboardTime(from_val=since, to="now"),
         graph_tooltip=model.DashboardCursorSync.CROSSHAIR,
         templating=model.DashboardDashboardTemplating(list_val=list(variables)),
-        annotations=model.AnnotationContainer(list_val=_annotations()),
+        annotations=model.AnnotationContainer(list_val=_annotations(since)),
         links=_links(),
         panels=_placed(rows),
     )
@@ -170,7 +171,9 @@ def render(
     return json.dumps(_without_noise(plain), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def _annotations() -> list[model.AnnotationQuery]:
+def _annotations(since: str) -> list[model.AnnotationQuery]:
+    # Grafana asks for about 100 points of each and joins those that are at most a step apart: a minute, unless told.
+    step = f"{max(60.0, 1.5 * seconds(since.removeprefix('now-')) / 100):.0f}s"
     # Of every replica, whichever is chosen: a page is read to find out what else happened.
     versions = 'count by (version) (app_info{job="backend"})'
     versions_before = 'count by (version) (app_info{job="backend"} offset 5m)'
@@ -181,6 +184,7 @@ def _annotations() -> list[model.AnnotationQuery]:
             'max by (alertname, severity) (ALERTS{alertstate="firing", severity=~"critical|warning"})',
             "{{alertname}}",
             "{{severity}}",
+            step,
         ),
         _Annotation(
             "Deployments",
@@ -188,6 +192,7 @@ def _annotations() -> list[model.AnnotationQuery]:
             f"{versions} unless {versions_before}",
             "Version {{version}}",
             "not running five minutes before",
+            step,
         ),
         _Annotation(
             "Faults",
@@ -195,6 +200,7 @@ def _annotations() -> list[model.AnnotationQuery]:
             'max by (fault) (faults_active{job="backend"}) == 1',
             "Fault {{fault}}",
             "caused on purpose",
+            step,
         ),
     ]
 

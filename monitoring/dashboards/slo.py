@@ -34,7 +34,7 @@ def build() -> str:
     width = GRID_COLUMNS // (2 * len(KNOWN.objectives))
     numbered = list(zip(range(10, 10 * len(KNOWN.objectives) + 10, 10), KNOWN.objectives, strict=True))
     rows: list[Row] = [
-        (7, [(14, _kept()), (10, _fired())]),
+        (7, [(16, _kept()), (8, _fired())]),
         (6, [(width, panel) for base, one in numbered for panel in (_left(base, one), _used_up(base + 1, one))]),
         (5, [(24, _firing())]),
     ]
@@ -75,8 +75,8 @@ def _kept() -> model.Panel:
         shapes.Column("max by (slo) (slo:objective:ratio)", "Promised", shapes.SHARE),
         shapes.Column(f"1 - {bad} / ({events} > 0)", "Achieved", shapes.SHARE),
         shapes.Column("max by (slo) (slo:error_budget:remaining) <= 1", "Budget left", shapes.SHARE),
-        shapes.Column(bad, "Bad events", shapes.COUNT, 0),
-        shapes.Column(events, "Events", shapes.COUNT, 0),
+        shapes.Column(bad, "Bad events", shapes.PLAIN, 0),
+        shapes.Column(events, "Events", shapes.PLAIN, 0),
     ]
     return shapes.rows(about, shapes.Rows("slo", "Objective"), columns)
 
@@ -120,7 +120,9 @@ def _firing() -> model.Panel:
         low=0,
     )
     line = shapes.Line(f"count by (alertname) (ALERTS{{{_ALERTS}}})", "{{alertname}}")
-    return shapes.time_series(about, [line], stacked=True)
+    palette = (limits.BAD, limits.OTHER, limits.WARNING, limits.DEEP, limits.NEUTRAL)
+    colours = dict(zip((one.alert for one in KNOWN.objectives), palette, strict=False))
+    return shapes.time_series(about, [line], colours=colours, stacked=True)
 
 
 def _left(number: int, objective: slo.Objective) -> model.Panel:

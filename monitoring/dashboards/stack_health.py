@@ -25,7 +25,7 @@ def build() -> str:
     """The dashboard as the text of its file."""
     rows: list[Row] = [
         (5, [(4, _up()), (4, _watchdog()), (4, _reloads()), *((3, panel) for panel in _lost())]),
-        (13, [(14, _parts()), (10, _scrapes())]),
+        (13, [(16, _parts()), (8, _scrapes())]),
         "Rules and alerts",
         (8, [(6, ways.rules()), (6, ways.rule_time()), (6, ways.sent()), (6, ways.alerts())]),
         "Logs",
