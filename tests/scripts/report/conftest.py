@@ -138,7 +138,9 @@ def panel(kind: str, *queries: str, **more: Any) -> dict[str, Any]:
 
 def drawn(panels: Sequence[dict[str, Any]], stores: Stores, window: Window = WINDOW, **more: Any) -> Section:
     """A dashboard of these panels."""
-    board = Board("a-board", "A board", "Of a test.", 3600.0, panels, more.get("variables", []), [])
+    board = Board(
+        "a-board", "A board", "Of a test.", 3600.0, panels, more.get("variables", []), more.get("annotations", [])
+    )
     return section(board, window, stores)
 
 

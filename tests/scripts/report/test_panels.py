@@ -189,6 +189,15 @@ def test_traces_are_rows_with_links(places: Places) -> None:
     assert places.tempo.asked[-1][1]["q"].startswith("{ status = error }")
 
 
+def test_what_happened_meanwhile_is_marked_and_told(places: Places) -> None:
+    happened = {"expr": "holey > 0", "titleFormat": "Fault {{instance}}", "iconColor": "#CC79A7"}
+    found = page([panel("timeseries", WAVE, query=LINE)], places.stores, annotations=[happened])
+    boxes = re.findall(r'<rect class="s" x="(\d+)" width="(\d+)"[^>]+><title>Fault a</title>', found.source)
+    assert len(boxes) == 2, "before the gap and after it"
+    assert int(boxes[0][0]) == pytest.approx(1000 * 4 / 6, abs=4), "the series begins after four of six hours"
+    assert "Fault a 15 Mar 11:00–11:54" in found.text, "a point is valid for five minutes"  # noqa: RUF001
+
+
 @pytest.mark.parametrize(
     ("broken", "reason"),
     [
@@ -198,6 +207,7 @@ def test_traces_are_rows_with_links(places: Places) -> None:
         (panel("stat", "up", query={"instant": True},
                overrides=[{"matcher": {"id": "byMoon"}, "properties": []}]), "'byMoon' are not known"),
         (panel("stat", "up", source="oracle"), "data of the kind 'oracle'"),
+        (panel("stat", "up", query={"instant": True}, options={"reduceOptions": {"calcs": ["median"]}}), "'median' is"),
         (panel("heatmap", WAVE, query=LINE), "was not understood (KeyError('le'))"),
     ],
 )  # fmt: skip

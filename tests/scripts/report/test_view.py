@@ -1,15 +1,21 @@
 """`make view`, in a real browser."""
 
+import os
+import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import pytest
 import uvicorn
 from playwright.sync_api import Browser, expect
 
+from scripts.addresses import PROJECT
 from scripts.report import view
 from tests.e2e.browser import CHROMIUM, CUT_OFF, FAINT_TEXT, WITHOUT_CHROMIUM
 from tests.e2e.conftest import chromium  # noqa: F401
@@ -38,6 +44,26 @@ def served(places: Places) -> Iterator[str]:
 def address_of_view(places: Places) -> Iterator[str]:
     with served(places) as address:
         yield address
+
+
+def test_the_command_serves_until_it_is_ended(places: Places, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    environment = {**os.environ, "VIEW_PORT": str(port), "PORT_PROMETHEUS": "1", "LOG_DIR": str(tmp_path)}
+    command = [sys.executable, "-m", "scripts.report.view"]
+    with subprocess.Popen(command, env=environment, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert f"http://127.0.0.1:{port}" in process.stdout.readline()
+        retrying = httpx.HTTPTransport(retries=8)  # it says so before it listens; the waits double, 0.5 s first
+        with httpx.Client(transport=retrying, timeout=30) as client:
+            assert "Prometheus at http://127.0.0.1:1 does not run" in client.get(f"http://127.0.0.1:{port}").text
+        process.terminate()
+
+
+def test_a_port_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("VIEW_PORT", "grafana")
+    assert view.main() == 2
+    assert "VIEW_PORT=grafana is no port" in capsys.readouterr().err
 
 
 def get(url: str) -> httpx.Response:
