@@ -120,9 +120,8 @@ def containers() -> Iterator[Stack]:
             stack.run("--profile", "*", "down", "-v", check=False)
 
 
-@contextlib.contextmanager
-def processes(folder: Path) -> Iterator[Stack]:
-    """`scripts.local up` in a clean copy of the repository."""
+def clean_copy(folder: Path) -> Path:
+    """The repository as somebody who cloned it has it, with what was not committed yet."""
     listed = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard"], cwd=PROJECT, capture_output=True, text=True, check=True
     )
@@ -131,6 +130,13 @@ def processes(folder: Path) -> Iterator[Stack]:
         if (PROJECT / name).is_file():
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(PROJECT / name, copy / name)
+    return copy
+
+
+@contextlib.contextmanager
+def processes(folder: Path) -> Iterator[Stack]:
+    """`scripts.local up` in a clean copy of the repository."""
+    copy = clean_copy(folder)
     if (PROJECT / ".tools").is_dir():  # what was downloaded once
         (copy / ".tools").symlink_to(PROJECT / ".tools")
     environment = {**os.environ, **ports("processes"), "TRAFFIC": "0"}

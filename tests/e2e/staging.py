@@ -1,0 +1,110 @@
+"""The staging overlay, brought up for real under a name and a port of its own, with secrets of its own."""
+
+import contextlib
+import json
+import os
+import shutil
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.e2e.stack import PROJECT, clean_copy, missing_images
+
+NAME, PORT = "specola-e2e-staging", 21443
+URL = f"https://localhost:{PORT}"
+FILES = ("docker-compose.yml", "docker-compose.staging.yml")
+IMAGE = "specola/backend:0.1.0"
+
+
+@dataclass
+class Staging:
+    """The running overlay."""
+
+    folder: Path
+    compose: list[str]
+    environment: dict[str, str]
+
+    def run(self, *arguments: str) -> str:
+        """What a compose command prints; it has to succeed."""
+        answer = subprocess.run(
+            [*self.compose, *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=400,
+            check=False,
+        )
+        assert answer.returncode == 0, answer.stderr[-3000:] + answer.stdout[-1000:]
+        return answer.stdout
+
+    def secret(self, name: str) -> str:
+        """What one of the files holds."""
+        return (self.folder / "secrets" / "staging" / name).read_text()
+
+    def client(self, **options: Any) -> httpx.Client:
+        """A client of the one address, which knows the authority that the gateway made."""
+        root = self.folder / "root.crt"
+        if not root.exists():
+            self.run("cp", "gateway:/data/caddy/pki/authorities/local/root.crt", str(root))
+        trusting = ssl.create_default_context(cafile=str(root))
+        return httpx.Client(base_url=URL, verify=trusting, timeout=15, **options)
+
+    def containers(self) -> dict[str, dict[str, Any]]:
+        """What the engine knows of each service's container."""
+        ids = self.run("ps", "-aq").split()
+        inspected = subprocess.run(["docker", "inspect", *ids], capture_output=True, text=True, check=True).stdout
+        return {one["Config"]["Labels"]["com.docker.compose.service"]: one for one in json.loads(inspected)}
+
+    def probe(
+        self, service: str, addresses: Sequence[tuple[str, int]] = (), requests: Sequence[tuple[Any, ...]] = ()
+    ) -> dict[str, Any]:
+        """What listens in a service's network, and what it reaches from there (staging_probe.py)."""
+        container = f"{NAME}-{service}-1"
+        given = json.dumps({"addresses": addresses, "requests": requests})
+        program = (PROJECT / "tests" / "e2e" / "staging_probe.py").read_text()
+        command = ["docker", "run", "--rm", "-i", "--network", f"container:{container}", IMAGE, "python", "-c", program]
+        answer = subprocess.run(command, input=given, capture_output=True, text=True, timeout=120, check=False)
+        assert answer.returncode == 0, answer.stderr
+        result: dict[str, Any] = json.loads(answer.stdout)
+        return result
+
+
+def _ferretdb() -> bool:
+    """Whether FerretDB stands for MongoDB here, as its image says."""
+    config = subprocess.run(["docker", "compose", "config", "--format", "json"], cwd=PROJECT, capture_output=True)
+    image = json.loads(config.stdout)["services"]["mongodb"]["image"]
+    inspected = subprocess.run(["docker", "image", "inspect", image], capture_output=True, text=True, check=True)
+    return "FERRETDB" in inspected.stdout
+
+
+@contextlib.contextmanager
+def staging(folder: Path) -> Iterator[Staging]:
+    """`make secrets`, and the overlay up, in a clean copy; down again at the end. Skips by name where it cannot be."""
+    if (
+        shutil.which("docker") is None
+        or subprocess.run(["docker", "info"], capture_output=True, check=False).returncode
+    ):
+        pytest.skip("no Docker Engine answers here")
+    if missing := missing_images():
+        pytest.skip(f"these images are not here and cannot be pulled: {', '.join(missing)}")
+    copy = clean_copy(folder)
+    environment = {**os.environ, "STAGING_URL": URL, "PORT_HTTPS": str(PORT)}
+    subprocess.run([sys.executable, "-m", "scripts.staging.secrets"], cwd=copy, check=True, capture_output=True)
+    files = [*FILES, *(["tests/e2e/staging-ferretdb.yml"] if _ferretdb() else [])]
+    compose = ["docker", "compose", "-p", NAME, *(part for file in files for part in ("-f", file))]
+    stack = Staging(copy, compose, environment)
+    stack.run("down", "-v")
+    try:
+        stack.run("up", "-d", "--build", "--wait", "--wait-timeout", "300")
+        yield stack
+    finally:
+        if os.environ.get("KEEP") != "1":
+            stack.run("down", "-v")

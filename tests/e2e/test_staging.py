@@ -1,0 +1,294 @@
+"""The staging overlay as a stranger, an operator and a taken-over container find it."""
+
+import socket
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from app.core.config import Settings
+from app.main import create_app
+from tests.e2e.stack import until
+from tests.e2e.staging import PORT, URL, Staging, staging
+
+pytestmark = pytest.mark.timeout(600)
+
+#: Every open port of every container. (9095: gRPC, by which Loki's, Tempo's and Promtail's own parts talk.)
+LISTENS: dict[str, list[int]] = {
+    "gateway": [PORT],
+    "backend": [8000],
+    "alert-inbox": [8001],
+    "mongodb": [27017],
+    "mongodb-exporter": [9216],
+    "qdrant": [6333, 6334],
+    "prometheus": [9090],
+    "alertmanager": [9093],
+    "loki": [3100, 9095],
+    "promtail": [9080, 9095],
+    "tempo": [3200, 4317, 4318, 9095],
+    "grafana": [3000],
+    "node-exporter": [9100],
+    "secrets": [],
+}
+#: Who is on a network together, and so reaches each other: each pair, with what passes between them.
+TOGETHER = {
+    ("gateway", "backend"): "requests",
+    ("gateway", "alert-inbox"): "runbooks, and what arrived",
+    ("gateway", "alertmanager"): "its page",
+    ("gateway", "prometheus"): "its page",
+    ("gateway", "loki"): "logcli",
+    ("gateway", "tempo"): "searches",
+    ("gateway", "grafana"): "its page",
+    ("backend", "mongodb"): "records",
+    ("backend", "qdrant"): "vectors",
+    ("backend", "tempo"): "spans",
+    ("alert-inbox", "tempo"): "spans",
+    ("alertmanager", "alert-inbox"): "alerts",
+    ("mongodb-exporter", "mongodb"): "its state",
+    ("promtail", "loki"): "lines",
+    ("loki", "alertmanager"): "alerts of lines",
+    ("prometheus", "alertmanager"): "alerts, and a scrape",
+    ("tempo", "prometheus"): "metrics of spans, and a scrape",
+    ("grafana", "prometheus"): "queries, and a scrape",
+    ("grafana", "loki"): "queries",
+    ("grafana", "tempo"): "queries",
+    ("grafana", "alertmanager"): "alerts and silences",
+    ("prometheus", "backend"): "a scrape",
+    ("prometheus", "alert-inbox"): "a scrape",
+    ("prometheus", "loki"): "a scrape",
+    ("prometheus", "promtail"): "a scrape",
+    ("prometheus", "qdrant"): "a scrape",
+    ("prometheus", "mongodb-exporter"): "a scrape",
+    ("prometheus", "node-exporter"): "a scrape",
+}
+#: What a stranger may see at the one address: that it lives, and two pages on which to log in.
+OPEN = {"/": "<!doctype html>", "/health/live": '{"status":"alive"}', "/grafana/login": "<!doctype html>"}
+#: Of the parts behind the gateway, what gives data, and what it needs: user, file of the password, what the answer has.
+PROTECTED = {
+    "/prometheus/": ("operator", "prometheus_password", "<title>"),
+    "/prometheus/api/v1/query?query=up": ("operator", "prometheus_password", "mongodb-exporter"),
+    "/prometheus/api/v1/status/config": ("operator", "prometheus_password", "scrape_configs"),
+    "/prometheus/metrics": ("operator", "prometheus_password", "prometheus_build_info"),
+    "/prometheus/-/ready": ("operator", "prometheus_password", "Ready"),
+    "/alertmanager/": ("operator", "alertmanager_password", "<title>"),
+    "/alertmanager/api/v2/alerts": ("operator", "alertmanager_password", "Watchdog"),
+    "/alertmanager/api/v2/status": ("operator", "alertmanager_password", "versionInfo"),
+    "/loki/api/v1/label/service/values": ("operator", "loki_password", "backend"),
+    "/tempo/api/search/tags": ("operator", "tempo_password", "service.name"),
+    "/tempo/status/config": ("operator", "tempo_password", "distributor"),
+    "/alerts": ("operator", "alert_inbox_password", "["),
+    "/runbooks": ("operator", "alert_inbox_password", "BackendDown"),
+    "/runbooks/BackendDown": ("operator", "alert_inbox_password", "backend"),
+    "/grafana/api/search": ("admin", "grafana_admin_password", "sistema-overview"),
+    "/grafana/api/datasources": ("admin", "grafana_admin_password", "alertmanager"),
+    "/grafana/api/datasources/proxy/uid/prometheus/api/v1/query?query=up": ("admin", "grafana_admin_password", "job"),
+    "/grafana/api/datasources/proxy/uid/alertmanager/api/v2/alerts": ("admin", "grafana_admin_password", "Watchdog"),
+    "/grafana/api/datasources/proxy/uid/loki/loki/api/v1/labels": ("admin", "grafana_admin_password", "service"),
+    "/grafana/api/datasources/proxy/uid/tempo/api/search/tags": ("admin", "grafana_admin_password", "service.name"),
+}
+#: For nobody outside, whatever the credentials.
+CLOSED = ("/metrics", "/%6detrics", "//metrics", "/internal/faults", "/internal/profile", "/internal/log-level",
+          "/grafana/api/health", "/grafana/healthz", "/grafana/metrics")  # fmt: skip
+#: Within, where the networks let it through: asked from Prometheus', which is on almost all.
+INNER = ("http://backend:8000/metrics", "http://backend:8000/internal/tracing", "http://backend:8000/api/v1/indexing/jobs",
+         "http://backend:8000/openapi.json", "http://alert-inbox:8001/metrics",
+         "http://prometheus:9090/api/v1/query?query=up", "http://prometheus:9090/metrics",
+         "http://alertmanager:9093/api/v2/alerts", "http://alertmanager:9093/metrics",
+         "http://grafana:3000/api/search", "http://grafana:3000/metrics",
+         "http://qdrant:6333/collections", "http://qdrant:6333/metrics", "http://qdrant:6333/telemetry")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Staging]:
+    with staging(tmp_path_factory.mktemp("staging")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def stranger(stack: Staging) -> Iterator[httpx.Client]:
+    with stack.client() as client:
+        yield client
+
+
+def addresses(stack: Staging) -> dict[str, list[str]]:
+    """Every address of every service, on whichever network."""
+    return {
+        name: [network["IPAddress"] for network in one["NetworkSettings"]["Networks"].values() if network["IPAddress"]]
+        for name, one in stack.containers().items()
+    }
+
+
+def test_only_the_gateway_publishes_a_port(stack: Staging) -> None:
+    published = {
+        name: sorted({one["HostPort"] for bindings in found.values() for one in bindings or []})
+        for name, container in stack.containers().items()
+        if (found := container["HostConfig"]["PortBindings"])
+    }
+    assert published == {"gateway": [str(PORT)]}
+
+
+def test_each_container_reaches_what_it_needs_and_nothing_else(stack: Staging) -> None:
+    where = addresses(stack)
+    assert set(where) == set(LISTENS)
+    targets = [(name, (address, port)) for name in where for address in where[name] for port in LISTENS[name]]
+    wrong = []
+    for service in sorted(LISTENS):
+        seen = stack.probe(service, [address for _, address in targets])
+        if seen["listening"] != LISTENS[service]:
+            wrong.append(f"{service} listens on {seen['listening']}")
+        reached = {(name, address[1]) for (name, address), there in zip(targets, seen["reached"], strict=True) if there}
+        may = {name for pair in TOGETHER if service in pair for name in pair} | {service}
+        expected = {(name, port) for name in may for port in LISTENS[name]}
+        wrong += [f"{service} reaches {name}:{port}" for name, port in sorted(reached - expected)]
+        wrong += [f"{service} does not reach {name}:{port}" for name, port in sorted(expected - reached)]
+    assert wrong == []
+
+
+def test_a_stranger_is_given_nothing(stack: Staging, stranger: httpx.Client) -> None:
+    app = create_app(Settings(faults_enabled=True))
+    routes = [(method.upper(), path) for path, methods in app.openapi()["paths"].items() for method in methods]
+    routes += [("GET", path) for path in (*PROTECTED, *CLOSED, "/docs", "/openapi.json", "/nothing")]
+    assert len(routes) > 40
+    given = {}
+    for method, path in routes:
+        answer = stranger.request(method, URL + path.replace("{", "").replace("}", ""))
+        if path in OPEN or (answer.status_code in (200, 503) and not answer.content):  # a probe: the status alone
+            continue
+        if answer.status_code not in (401, 403, 404):
+            given[f"{method} {path}"] = (answer.status_code, answer.text[:200])
+    assert given == {}
+    for path, beginning in OPEN.items():
+        assert stranger.get(path).text.lower().startswith(beginning), path
+
+
+@pytest.mark.parametrize("path", PROTECTED)
+def test_with_its_own_password_a_part_answers_and_with_anothers_not(stack: Staging, path: str) -> None:
+    user, file, text = PROTECTED[path]
+    with stack.client(auth=(user, stack.secret(file)), follow_redirects=True) as operator:
+        until(lambda: text in operator.get(path).text, f"{path} has {text}", 90)
+    other = "tempo_password" if file != "tempo_password" else "loki_password"
+    if user == "operator":  # Grafana's admin is locked out for minutes after the fifth attempt
+        with stack.client(auth=(user, stack.secret(other))) as wrong:
+            assert wrong.get(path).status_code == 401
+
+
+def test_within_nothing_is_said_without_a_token_either(stack: Staging) -> None:
+    answers = stack.probe("prometheus", requests=[("GET", url, {}) for url in INNER])["answers"]
+    given = {url: answer for url, answer in zip(INNER, answers, strict=True) if answer[0] not in (401, 403)}
+    assert given == {}
+
+
+def test_prometheus_scrapes_everything_with_its_credentials(stack: Staging) -> None:
+    with stack.client(auth=("operator", stack.secret("prometheus_password"))) as operator:
+
+        def down() -> list[str]:
+            targets = operator.get("/prometheus/api/v1/targets").json()["data"]["activeTargets"]
+            assert len(targets) == 11
+            return [f"{one['labels']['job']}: {one['lastError']}" for one in targets if one["health"] != "up"]
+
+        until(lambda: not down(), "all targets are up", 60)
+        arrived = "/prometheus/api/v1/query?query=watchdog_last_received_timestamp_seconds>0"
+        until(lambda: operator.get(arrived).json()["data"]["result"], "an alert went all the way", 90)
+
+
+def test_the_stores_ask_for_a_password(stack: Staging) -> None:
+    url = stack.secret("mongodb_url")
+    program = (
+        "import sys\nfrom pymongo import MongoClient\nfrom pymongo.errors import OperationFailure\n"
+        "for url in sys.stdin.read().split():\n"
+        "    try:\n        MongoClient(url).specola.sessions.find_one()\n        print('data')\n"
+        "    except OperationFailure as error:\n        print(error.code)\n"
+    )
+    urls = [url, "mongodb://mongodb:27017/", url.replace(stack.secret("mongodb_backend_password"), "guessed")]
+    said = _in_network(stack, "backend", program, "\n".join(urls))
+    assert said.split() == ["data", "13", "18"]  # Unauthorized, AuthenticationFailed
+
+    read_only = {"api-key": stack.secret("qdrant_read_only_api_key")}
+    collection = "http://qdrant:6333/collections/mine"
+    asked = [("GET", "http://qdrant:6333/collections", read_only), ("DELETE", collection, read_only)]
+    answers = stack.probe("backend", requests=asked)["answers"]
+    assert [status for status, _ in answers] == [200, 403]
+
+
+def _in_network(stack: Staging, service: str, program: str, given: str) -> str:
+    return stack.run("exec", "-T", service, "python", "-c", program.replace("sys.stdin.read()", repr(given)))
+
+
+def test_a_key_opens_the_service_and_an_answer_is_streamed(stack: Staging) -> None:
+    made = stack.run("exec", "-T", "backend", "python", "-m", "app.keys", "make", "tests", "--scopes", "chat,documents")
+    with stack.client(headers={"Authorization": f"Bearer {made.strip()}"}) as user:
+        session = until(lambda: user.post("/api/v1/chat/sessions").json().get("session_id"), "the key is known", 30)
+        body = {"content": "What is watched?", "stream": True}
+        with user.stream("POST", f"/api/v1/chat/sessions/{session}/messages", json=body) as answer:
+            events = [line for line in answer.iter_lines() if line.startswith("event:")]
+            assert answer.headers["content-type"].startswith("text/event-stream")
+        assert events[-1] == "event: done"
+        too_much = user.post("/api/v1/documents", files={"file": ("a.txt", b"a" * 7_000_000)})
+        assert too_much.status_code == 413
+        assert user.get("/metrics").status_code == user.put("/internal/faults").status_code == 404
+
+
+def test_the_one_address_speaks_http_2_over_tls_and_nothing_else(stack: Staging, stranger: httpx.Client) -> None:
+    context = ssl.create_default_context(cafile=str(stack.folder / "root.crt"))
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    raw = socket.create_connection(("localhost", PORT), timeout=10)
+    with context.wrap_socket(raw, server_hostname="localhost") as secure:
+        assert secure.selected_alpn_protocol() == "h2"
+        assert secure.version() == "TLSv1.3"
+    assert httpx.get(f"http://localhost:{PORT}/").status_code == 400
+    headers = stranger.get("/").headers
+    assert headers["strict-transport-security"].startswith("max-age=")
+    assert (headers["x-content-type-options"], headers["x-frame-options"]) == ("nosniff", "DENY")
+    assert "server" not in headers
+
+
+def test_grafana_lets_nobody_in_by_default(stack: Staging, stranger: httpx.Client) -> None:
+    for password in ("admin", stack.secret("prometheus_password")):
+        login = stranger.post("/grafana/login", json={"user": "admin", "password": password})
+        assert login.status_code in (400, 401)
+    assert stranger.post("/grafana/api/user/signup", json={"email": "a@example.org"}).status_code in (401, 403)
+    entered = stranger.post(
+        "/grafana/login", json={"user": "admin", "password": stack.secret("grafana_admin_password")}
+    )
+    cookie = next(one for one in entered.headers.get_list("set-cookie") if one.startswith("grafana_session="))
+    assert entered.status_code == 200
+    assert {"Path=/grafana", "HttpOnly", "Secure"} <= set(cookie.split("; "))
+    stranger.cookies.clear()
+
+
+def test_no_secret_stands_where_others_look(stack: Staging) -> None:
+    values = [path.read_text() for path in (stack.folder / "secrets" / "staging").glob("*_*") if "web" not in path.name]
+    seen = {
+        "the rendered configuration": stack.run("config"),
+        "what the engine tells of the containers": str(stack.containers()),
+        "the containers' output": stack.run("logs", "--no-color"),
+    }
+    for place, text in seen.items():
+        assert not [value for value in values if value in text], place
+    files: dict[str, Any] = {}
+    for service in ("backend", "prometheus", "grafana"):  # what it may read is its own, and not another's
+        files[service] = stack.run("exec", "-T", "secrets", "ls", f"/places/{service}").split()
+    assert "grafana_admin_password" not in files["backend"] + files["prometheus"]
+    assert stack.run("exec", "-T", "backend", "sh", "-c", "ls -ld /run/secrets/mongodb_url").startswith("-r--------")
+
+
+def test_a_rotated_secret_holds_after_a_restart_and_the_old_one_no_more(stack: Staging) -> None:
+    old = stack.secret("prometheus_password")
+    rotated = subprocess.run(
+        [sys.executable, "-m", "scripts.staging.secrets"],
+        cwd=stack.folder,
+        env={**stack.environment, "ROTATE": "prometheus_password"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert stack.secret("prometheus_password") in rotated
+    stack.run("up", "-d", "--wait", "--force-recreate", "--no-deps", "secrets", "prometheus")
+    path = "/prometheus/api/v1/query?query=1"
+    with stack.client() as client:
+        assert client.get(path, auth=("operator", old)).status_code == 401
+        assert client.get(path, auth=("operator", stack.secret("prometheus_password"))).status_code == 200
