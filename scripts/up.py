@@ -97,6 +97,8 @@ def compose_up() -> int:
     """Brings the stack up and waits until every service is ready."""
     start = time.monotonic()
     profiles = [] if setting("TRAFFIC") == "0" else ["--profile", "demo"]
+    if setting("BACKUP_NIGHTLY") == "1":
+        profiles += ["--profile", "backup"]
     code = compose(*profiles, "up", "-d", "--build", "--wait")
     if code:
         compose("ps", "--all", "--format", "table {{.Service}}\t{{.State}}\t{{.Status}}")

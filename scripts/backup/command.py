@@ -63,7 +63,7 @@ def _restore_processes(archive: Path, keys: Path | None) -> int:
 def _restore_containers(archive: Path, keys: Path | None) -> int:
     mounts = ["-v", f"{archive}:/archive/{archive.name}:ro"]
     if keys:
-        mounts += ["-v", f"{keys.resolve()}:/run/secrets/key:ro"]
+        mounts += ["-v", f"{keys.resolve()}:/keys/key:ro"]
     command = ["run", "--rm", "--no-deps", *mounts, "restore"]
     if code := compose(*command, *_inside("check", f"/archive/{archive.name}")):
         return code

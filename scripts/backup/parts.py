@@ -72,17 +72,19 @@ class Prometheus(Folder):
 
     kind = "prometheus"
 
-    def __init__(self, folder: Path, url: str) -> None:
+    def __init__(self, folder: Path, url: str, password_file: str = "") -> None:
+        """`password_file`: with the password of its user `prometheus`, where it asks for one."""
         super().__init__("prometheus", folder)
-        self._url = url
+        self._url, self._password_file = url, password_file
 
     def collect(self, target: Path) -> None:
+        auth = ("prometheus", Path(self._password_file).read_text().strip()) if self._password_file else None
         try:
-            answer = httpx.post(f"{self._url}/api/v1/admin/tsdb/snapshot", timeout=300)
+            answer = httpx.post(f"{self._url}/api/v1/admin/tsdb/snapshot", auth=auth, timeout=300)
         except httpx.HTTPError as error:
             raise BackupError(f"Prometheus at {self._url} makes no snapshot: {error}") from None
         if not answer.is_success:  # its reason, such as "admin APIs disabled"
-            raise BackupError(f"Prometheus at {self._url} makes no snapshot: {answer.text}")
+            raise BackupError(f"Prometheus at {self._url} makes no snapshot: HTTP {answer.status_code} {answer.text}")
         name = answer.json()["data"]["name"]
         snapshot = self.folder / "snapshots" / name
         shutil.copytree(snapshot, target, dirs_exist_ok=True)

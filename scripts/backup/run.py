@@ -45,7 +45,9 @@ class Place:
             Sqlite("grafana", self.data / "grafana-data", "grafana.db"),
             Folder("loki", self.data / "loki-data", ("tsdb-shipper-cache", "rules-temp")),
             Folder("tempo", self.data / "tempo-data", ("generator",)),
-            Prometheus(self.data / "prometheus-data", self.prometheus),
+            Prometheus(
+                self.data / "prometheus-data", self.prometheus, self.environment.get("PROMETHEUS_PASSWORD_FILE", "")
+            ),
             Alertmanager(self.data / "alertmanager-data"),
         ]
 
@@ -58,14 +60,15 @@ class Place:
         from scripts.backup.servers import Mongo, Qdrant
 
         names = ("DOCUMENT_STORE", "SQLITE_PATH", "VECTOR_STORE", "QDRANT_PATH", "QDRANT_HOST", "MONGODB_URL")
-        given = {name.lower(): self.environment[name] for name in names if name in self.environment}
+        given = {name.lower(): value for name in names if (value := self.environment.get(name))}
         settings = Settings(**given)  # type: ignore[arg-type]
         if settings.document_store == "mongodb":
             yield Mongo(settings.mongodb_url.get_secret_value(), settings.mongodb_database)
         else:
             yield Sqlite("documents", settings.sqlite_path.parent, settings.sqlite_path.name)
         if settings.vector_store == "server":
-            yield Qdrant(f"http://{settings.qdrant_host}:{settings.qdrant_port}")
+            url = f"http://{settings.qdrant_host}:{settings.qdrant_port}"
+            yield Qdrant(url, settings.qdrant_api_key.get_secret_value())
         else:
             yield Sqlite("vectors", settings.qdrant_path, "collection/*/storage.sqlite", ("meta.json",))
 

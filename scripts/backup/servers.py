@@ -84,8 +84,8 @@ class Qdrant(Part):
 
     name, kind = "vectors", "qdrant"
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, url: str, key: str = "") -> None:
+        self._url, self._headers = url, {"api-key": key} if key else {}
 
     def collect(self, target: Path) -> None:
         with self._open() as client:
@@ -117,7 +117,7 @@ class Qdrant(Part):
     @contextmanager
     def _open(self) -> Iterator[httpx.Client]:
         try:
-            with httpx.Client(base_url=self._url, timeout=300) as client:
+            with httpx.Client(base_url=self._url, headers=self._headers, timeout=300) as client:
                 yield client
         except httpx.HTTPError as error:
             raise BackupError(f"Qdrant at {self._url} does not do as asked ({error}): does it run?") from None

@@ -115,6 +115,16 @@ def test_an_emptied_machine_has_everything_again(stack: Containers) -> None:
     assert set(stack.compose("ps", "--services").split()) == running
     assert contents.facts(at) == facts
 
+    # Told to, it replaces what is there, and what is newer than the archive is gone.
+    contents.log("later", 10)
+    stack.backup("restore", str(archive), YES="1")
+    assert set(stack.compose("ps", "--services").split()) == {"mongodb", "qdrant"}, "what owns the files is stopped"
+    stack.compose("up", "-d", "--wait", "--wait-timeout", "240")
+    contents.until_found()
+    assert contents.facts(at) == facts
+    range_ = {"query": '{service="later"}', "start": str(at - 3000)}
+    assert contents.get("loki", "/loki/api/v1/query_range", **range_)["data"]["result"] == []
+
 
 def test_prometheus_knows_the_age_of_the_nightly_backup(stack: Containers) -> None:
     before = time.time() - 1

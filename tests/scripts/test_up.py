@@ -107,6 +107,12 @@ def test_traffic_0_leaves_the_load_out(machine: Maker) -> None:
     assert here.calls == ["docker compose up -d --build --wait"]
 
 
+def test_a_nightly_backup_is_a_service_of_the_stack_when_it_is_asked_for(machine: Maker) -> None:
+    here = machine("docker")
+    assert here("up", TRAFFIC="0", BACKUP_NIGHTLY="1").returncode == 0
+    assert here.calls == ["docker compose --profile backup up -d --build --wait"]
+
+
 def test_moved_ports_are_told_from_the_environment_before_the_file(machine: Maker) -> None:
     here = machine("docker")
     (here.project / ".env").write_text("# moved\nPORT_GRAFANA=3999\nPORT_PROMETHEUS='9999'\n")
