@@ -1,5 +1,6 @@
 """An archive is read back whole or not at all, and says what of it is damaged, or that the key is another."""
 
+import hashlib
 import shutil
 import subprocess
 import tarfile
@@ -92,12 +93,12 @@ def test_an_archive_that_ends_too_soon_names_what_is_missing(folder: Path, tmp_p
 
 
 def test_a_member_that_would_be_written_elsewhere_is_refused(folder: Path, tmp_path: Path) -> None:
-    manifest = Manifest("now", members={"../elsewhere": "0" * 64})
-    target = tmp_path / "odd.tar"
     (folder.parent / "elsewhere").write_text("")
-    archive.pack(folder, manifest, target, None)
+    manifest = Manifest("now", members={"../elsewhere": hashlib.sha256(b"").hexdigest()})
+    archive.pack(folder, manifest, tmp_path / "odd.tar", None)
     with pytest.raises(BackupError, match=r"damaged at \.\./elsewhere"):
-        archive.unpack(target, None, tmp_path / "out")
+        archive.unpack(tmp_path / "odd.tar", None, tmp_path / "a/out")
+    assert not (tmp_path / "a/elsewhere").exists()
 
 
 def test_another_key_is_refused_by_name(folder: Path, tmp_path: Path) -> None:
