@@ -66,6 +66,8 @@ cp -r /config/grafana/provisioning /places/grafana/provisioning
 sed 's/# \[staging\] //' /config/grafana/provisioning/datasources/datasources.yml \
   >/places/grafana/provisioning/datasources/datasources.yml
 
+give backup 0:0 mongodb_url qdrant_api_key prometheus_password_of_prometheus
+
 give gateway 10001:10001 users.caddy
 if [ -s /from/certificate ]; then
   put gateway 10001:10001 certificate.pem </from/certificate

@@ -27,7 +27,7 @@ FOR_PEOPLE = {
 }
 #: Who else may ask a part that checks passwords itself.
 CLIENTS = {
-    "prometheus": ("prometheus", "grafana", "tempo", "backup"),
+    "prometheus": ("prometheus", "grafana", "tempo"),
     "alertmanager": ("alertmanager", "prometheus", "grafana", "loki"),
 }
 #: What programs show each other, and the services to start anew when it has changed.

@@ -22,7 +22,16 @@ MARKED = ("prometheus/prometheus.yml", "loki/loki.yml", "tempo/tempo.yml")
 
 @pytest.fixture(scope="module")
 def rendered() -> dict[str, Any]:
-    command = [program("docker"), "compose", "-f", "docker-compose.yml", "-f", "docker-compose.staging.yml"]
+    command = [
+        program("docker"),
+        "compose",
+        "-f",
+        "docker-compose.yml",
+        "-f",
+        "docker-compose.staging.yml",
+        "--profile",
+        "*",
+    ]
     environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
     said = subprocess.run(
         [*command, "config", "--format", "json"], cwd=PROJECT, env=environment, capture_output=True, text=True
@@ -48,7 +57,7 @@ def test_every_service_has_its_own_secrets_and_waits_for_them(rendered: dict[str
         if name == "secrets" or not mounts:
             continue
         assert [(one["source"], one["target"], one.get("read_only")) for one in mounts] == [
-            (f"secrets-{name}", "/run/secrets", True)
+            ("secrets-backup" if name == "restore" else f"secrets-{name}", "/run/secrets", True)
         ]
         assert service["depends_on"]["secrets"]["condition"] == "service_healthy"
 
@@ -57,7 +66,7 @@ def test_no_value_of_a_secret_can_stand_in_the_configuration(rendered: dict[str,
     """Whatever is called a secret is a file's name, or empty."""
     for name, service in rendered["services"].items():
         for variable, value in service.get("environment", {}).items():
-            if re.search(r"PASSWORD|SECRET|TOKEN|_KEY|MONGODB_URL", variable) and name not in ("backup", "restore"):
+            if re.search(r"PASSWORD|SECRET|TOKEN|_KEY|MONGODB_URL", variable):
                 harmless = value in (None, "", "true", "false") or str(value).startswith("/run/secrets/")
                 assert harmless, f"{name}: {variable}"
 
@@ -93,7 +102,7 @@ def test_every_secret_that_is_given_is_made_and_every_one_made_is_used(tmp_path:
     yours = {"azure_openai_key", "openai_api_key"}
     assert given - files - yours == set()
     inside_others = {f"{part}_password" for part in ("prometheus", "alertmanager", "loki", "tempo", "alert_inbox")}
-    assert files - given - inside_others == {"prometheus_password_of_backup"} - given
+    assert files - given - inside_others == set()
 
 
 def lines_that_hold(file: str) -> str:
@@ -116,3 +125,32 @@ def test_prometheus_accepts_its_configuration(tmp_path: Path) -> None:
 def test_prometheus_accepts_who_may_ask_it(tmp_path: Path) -> None:
     make(tmp_path)
     accepted("promtool", "check", "web-config", str(tmp_path / "prometheus_web.yml"))
+
+
+def test_mongodbs_users_have_the_least_rights_and_new_passwords_reach_them(tmp_path: Path) -> None:
+    """With a stand-in for mongosh's `db` that notes what it is told, on an empty server and on one that has both."""
+    node = program("node")
+    make(tmp_path)
+    script = (PROJECT / "mongodb" / "users.js").read_text().replace("/run/secrets", str(tmp_path))
+    told = (
+        "const notes = [], users = {};\n"
+        "const db = {getSiblingDB: (name) => ({\n"
+        "  auth: (user, password) => notes.push(['auth', user, password]),\n"
+        "  getUser: (user) => users[name + user],\n"
+        "  createUser: (user) => { users[name + user.user] = user; notes.push(['create', name, user.user, user]); },\n"
+        "  updateUser: (user, to) => notes.push(['update', name, user, to]),\n})};\n"
+    )
+    again = f"{told}(() => {{{script}}})();\n(() => {{{script}}})();\nconsole.log(JSON.stringify(notes));"
+    notes = json.loads(subprocess.run([node, "-e", again], capture_output=True, text=True, check=True).stdout)
+    assert [note[:3] for note in notes if note[0] != "auth"] == [
+        ["create", "specola", "backend"],
+        ["create", "admin", "exporter"],
+        ["update", "specola", "backend"],
+        ["update", "admin", "exporter"],
+    ]
+    assert notes[0] == ["auth", "root", (tmp_path / "mongodb_root_password").read_text()]
+    backend, exporter = notes[1][3], notes[2][3]
+    assert backend["roles"] == [{"role": "readWrite", "db": "specola"}]
+    assert [role["role"] for role in exporter["roles"]] == ["clusterMonitor", "read"]
+    assert backend["pwd"] in (tmp_path / "mongodb_url").read_text()
+    assert exporter["pwd"] in (tmp_path / "mongodb_exporter_url").read_text()

@@ -260,6 +260,12 @@ def test_grafana_lets_nobody_in_by_default(stack: Staging, stranger: httpx.Clien
     stranger.cookies.clear()
 
 
+def test_a_backup_is_made_with_the_credentials_that_it_needs(stack: Staging) -> None:
+    stack.run("run", "--rm", "--no-deps", "-T", "backup", "python", "-m", "scripts.backup", "now")
+    (archive,) = (stack.folder / "backups").glob("specola-*.tar*")
+    assert archive.stat().st_size > 10_000
+
+
 def test_no_secret_stands_where_others_look(stack: Staging) -> None:
     values = [path.read_text() for path in (stack.folder / "secrets" / "staging").glob("*_*") if "web" not in path.name]
     seen = {

@@ -73,7 +73,7 @@ def test_hashes_are_of_the_passwords(folder: Path) -> None:
     secrets.make(folder)
     users = yaml.safe_load((folder / "prometheus_web.yml").read_text())["basic_auth_users"]
     files = {"operator": "prometheus_password"} | {
-        client: f"prometheus_password_of_{client}" for client in ("prometheus", "grafana", "tempo", "backup")
+        client: f"prometheus_password_of_{client}" for client in ("prometheus", "grafana", "tempo")
     }
     assert set(users) == set(files)
     for user, file in files.items():
