@@ -97,6 +97,8 @@ def ask(panel: Json, about: Context, stores: Stores) -> Answer:
             _prometheus(panel, target, query, about.window, stores.prometheus, answer)
         elif source == "loki" and panel["type"] == "logs":
             _lines(target, query, about.window, stores, answer)
+        elif source == "loki" and target.get("queryType") == "instant":
+            answer.series += _named(stores.loki.instant(query, about.window.end), target)
         elif source == "loki":
             answer.series += _named(stores.loki.range(query, about.window, answer.step), target)
         elif source == "tempo":

@@ -13,9 +13,10 @@ from scripts.report.board import Window
 _STRING: Final = r'"(?:[^"\\]|\\.)*"|`[^`]*`'
 _SELECTOR: Final = re.compile(rf'\s*\{{((?:[^"`}}]|{_STRING})*)\}}')
 _MATCHER: Final = re.compile(rf"(\w+)\s*(=~|!~|!=|=)\s*({_STRING})")
-#: A line filter, a label filter, or a parser, which finds nothing new in lines that are read as what they are.
+#: A line filter, label filters, or a parser, which finds nothing new in lines that are read as what they are.
+_LABELS: Final = rf"\w+\s*(?:=~|!~|!=|=)\s*(?:{_STRING})"
 _STAGE: Final = re.compile(
-    rf"\s*(?:(\|=|\|~|!=|!~)\s*({_STRING})|\|\s*(\w+\s*(?:=~|!~|!=|=)\s*(?:{_STRING}))|\|\s*json)"
+    rf"\s*(?:(\|=|\|~|!=|!~)\s*({_STRING})|\|\s*({_LABELS}(?:\s+or\s+{_LABELS})*)|\|\s*json\b)(?=\s|$)"
 )
 
 Test = Callable[[Mapping[str, Any], str], bool]
@@ -49,10 +50,14 @@ def _tests(query: str) -> list[Test]:
             raise SourceError(f"no Loki runs, and this is not understood for the log files: {query[place:]}")
         if stage[1]:
             tests.append(_text(stage[1], stage[2]))
-        elif label := _MATCHER.fullmatch(stage[3] or ""):
-            tests.append(_label(*label.groups()))
+        elif stage[3]:
+            tests.append(_any([_label(*found) for found in _MATCHER.findall(stage[3])]))
         place = stage.end()
     return tests
+
+
+def _any(tests: list[Test]) -> Test:
+    return lambda values, line: any(test(values, line) for test in tests)
 
 
 def _label(name: str, operator: str, text: str) -> Test:

@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import numpy as np
@@ -45,8 +46,9 @@ class Prometheus:
         self._server = Server("Prometheus", address)
 
     def range(self, query: str, window: Window, step: float) -> list[Series]:
-        """Points that lie on multiples of the step, as Grafana asks for them."""
-        start, end = (math.floor(moment / step) * step for moment in (window.start, window.end))
+        """Points that lie on multiples of the step, as Grafana asks for them: those of a day on midnight."""
+        ahead = (datetime.fromtimestamp(window.end, window.zone).utcoffset() or timedelta()).total_seconds()
+        start, end = (math.floor((moment + ahead) / step) * step - ahead for moment in (window.start, window.end))
         found = self._server.get("/api/v1/query_range", query=query, start=str(start), end=str(end), step=str(step))
         return [_series(one["metric"], one["values"]) for one in found["data"]["result"]]
 
@@ -88,6 +90,11 @@ class Loki:
         """A number over time."""
         found = self._ask("matrix", query, window, step=f"{step:.0f}s")
         return [_series(one["metric"], one["values"]) for one in found]
+
+    def instant(self, query: str, at: float) -> list[Series]:
+        """A number each."""
+        found = self._server.get("/loki/api/v1/query", query=query, time=f"{at:.3f}")["data"]["result"]
+        return [_series(one["metric"], [one["value"]]) for one in found]
 
     def _ask(self, kind: str, query: str, window: Window, **more: str | int) -> Any:
         data = self._server.get("/loki/api/v1/query_range", query=query, **_times(window), **more)["data"]

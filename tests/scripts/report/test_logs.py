@@ -72,10 +72,12 @@ def test_numbers_over_time_come_from_loki_alone(places: Places, tmp_path: Path) 
         ('{service=~".+"}', ["alert received", "chat failed", "chat answered"]),
         ('{service="backend", level!="error"}', ["chat answered"]),
         ('{service=~"alert.*|other"}', ["alert received"]),
+        ('{service=~"alert"}', []),
         ('{service!~"alert.*"} |= "chat" != "failed"', ["chat answered"]),
         ("{service=~`.+`} |~ `fail(ed|ure)`", ["chat failed"]),
         ('{service=~".+"} !~ "chat"', ["alert received"]),
         ('{service=~".+"} | json | request_id="req-2"', ["alert received"]),
+        ('{service=~".+"} | request_id="req-2" or reason=~"ai.*"', ["alert received", "chat failed"]),
         ('{service=~".+"} |= "\\"reason\\""', ["chat failed"]),
     ],
 )
@@ -91,9 +93,21 @@ def test_the_newest_lines_are_given(files: Files) -> None:
     ("query", "reason"),
     [
         ('{service=~".+"} | pattern `<_>`', "not understood for the log files:  | pattern"),
+        ('{service=~".+"} | json kind="exception[0].exc_type"', "not understood for the log files:  kind="),
         ("sum(rate({a=`b`}[1m]))", "cannot be asked for numbers"),
     ],
 )
 def test_a_query_that_the_files_cannot_answer_is_refused(files: Files, query: str, reason: str) -> None:
     with pytest.raises(SourceError, match=reason.replace("|", r"\|")):
         files.newest(query, WINDOW, 10)
+
+
+def test_numbers_of_the_whole_window_are_asked_once(places: Places) -> None:
+    vector = [{"metric": {"kind": "Timeout"}, "value": [NOON, "12"]}]
+    places.loki.answers["/loki/api/v1/query"] = {"data": {"resultType": "vector", "result": vector}}
+    query = {"queryType": "instant", "legendFormat": "{{kind}}"}
+    bars = panel("bargauge", "sum by (kind) (count_over_time({a=`b`}[$__range]))", source="loki", query=query)
+    found = page([bars], places.stores, WINDOW)
+    assert found.numbers == [12.0]
+    assert "Timeout" in found.text
+    assert places.loki.asked[-1][1]["query"] == "sum by (kind) (count_over_time({a=`b`}[120s]))"

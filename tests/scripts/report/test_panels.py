@@ -3,13 +3,15 @@
 import base64
 import io
 import re
+from datetime import datetime
 from typing import Any
 
 import httpx
 import pytest
 from matplotlib import image
 
-from tests.scripts.report.conftest import END, WINDOW, Page, Places, page, panel, points
+from scripts.report.board import Window
+from tests.scripts.report.conftest import DAY, END, WINDOW, ZONE, Page, Places, page, panel, points
 
 WAVE = 'wave{kind="sine"}'
 LINE = {"range": True, "legendFormat": "{{kind}}"}
@@ -71,6 +73,12 @@ def test_a_bar_is_as_high_as_its_value(places: Places) -> None:
     found = page([bars], places.stores)
     heights = re.findall(r"M-?\d+ 1000V(\d+)", found.source)
     assert [1000 - int(height) for height in heights] == pytest.approx([900] * 4, abs=2)
+
+
+def test_a_day_ends_at_midnight_where_the_dashboards_are(places: Places) -> None:
+    found = places.stores.prometheus.range("up", Window(END - 3 * DAY, END, ZONE), DAY)
+    clocks = {datetime.fromtimestamp(moment, ZONE).hour for one in found for moment in one.times}
+    assert clocks == {0}
 
 
 def test_bars_begin_at_nothing(places: Places) -> None:
