@@ -102,7 +102,7 @@ def test_it_can_be_read(chromium: Browser, address_of_view: str, width: int, sch
     page.on("console", lambda message: mistakes.append(message.text))
     requests: list[str] = []
     page.on("request", lambda request: requests.append(request.url))
-    for path in ("/", "/sistema-overview"):
+    for path in ("/", "/sistema-overview", "/slo"):
         page.goto(address_of_view + path)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.evaluate(FAINT_TEXT) == []
