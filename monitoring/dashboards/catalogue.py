@@ -5,7 +5,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from monitoring.dashboards import ai_chat_analytics, capacity, slo, stack_health, system_overview
+from monitoring.dashboards import (
+    ai_chat_analytics,
+    api_performance,
+    capacity,
+    errors,
+    logs_traces,
+    slo,
+    stack_health,
+    system_overview,
+    usage,
+)
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 FOLDER: Final = ROOT / "grafana" / "dashboards"
@@ -14,8 +24,12 @@ PROVISIONING: Final = ROOT / "grafana" / "provisioning"
 BUILDERS: Final[dict[str, Callable[[], str]]] = {
     "system-overview.json": system_overview.build,
     "ai-chat-analytics.json": ai_chat_analytics.build,
+    "api-performance.json": api_performance.build,
+    "errors.json": errors.build,
+    "usage.json": usage.build,
     "slo.json": slo.build,
     "capacity.json": capacity.build,
+    "logs-traces.json": logs_traces.build,
     "stack-health.json": stack_health.build,
 }
 

@@ -30,6 +30,14 @@ FROM_PROMETHEUS: Final[Exposition] = {
 }
 
 
+# What Tempo writes there about every span: the dimensions of tempo/tempo.yml, and neither job nor instance.
+_OF_SPANS: Final = frozenset({"service", "span_name", "span_kind", "status_code", "environment"})
+FROM_TEMPO: Final[Exposition] = {
+    "traces_spanmetrics_calls_total": Series("counter", _OF_SPANS),
+    "traces_spanmetrics_latency_bucket": Series("bucket", _OF_SPANS | {"le"}),
+}
+
+
 def of_registry(registry: CollectorRegistry) -> Exposition:
     """Everything that a scrape of this registry can contain, label sets that do not exist yet included."""
     found: dict[str, Series] = {}

@@ -69,5 +69,12 @@ VECTOR_SEARCH_SECONDS: Final = too_high(0.1, limit("VectorSearchSlow"))
 # Mean score, 1 to 5. Below "neither good nor bad" people are dissatisfied.
 SATISFACTION: Final = too_low(limit("UserSatisfactionFalling"), 3.5)
 
+# US dollars within 30 days: nobody's budget but an example's. Put yours here; AICostRunningAway watches the hour.
+MONTHLY_BUDGET_USD: Final = 100.0
+COST_OF_MONTH: Final = too_high(0.8 * MONTHLY_BUDGET_USD, MONTHLY_BUDGET_USD)
+
+# Seconds, 95th percentile: the loop's own lag. The alert EventLoopBlocked.
+LOOP_LAG_SECONDS: Final = too_high(limit("EventLoopBlocked"))
+
 # The colours of the three quantiles, on every panel that shows them.
 QUANTILES: Final = {"p50": NEUTRAL, "p95": WARNING, "p99": BAD}

@@ -91,8 +91,8 @@ def _lint_board(board: Any, exposition: Exposition, sources: Mapping[str, str], 
     yield from _lint_links(board, sources, uids)
     yield from _lint_variables(board, exposition)
     for annotation in board.get("annotations", {}).get("list", []):
-        faults = lint_query(annotation["expr"], exposition, legend=annotation["titleFormat"], replicas=False)
-        for rule, message in faults:
+        told = lint_query(annotation["expr"], exposition, legend=annotation["titleFormat"], replicas=False)
+        for rule, message in told:
             yield rule, f"annotation {annotation['name']}", message
     choosers = {variable["name"] for variable in board.get("templating", {}).get("list", [])}
     yield from _lint_grid(board.get("panels", []))
@@ -153,7 +153,8 @@ def _lint_target(target: Any, exposition: Exposition, choosers: set[str], step: 
             step=step,
         )
     if source == LOKI:
-        return list(lint_lines(target["expr"], environments="environment" in choosers, step=step))
+        instant = target.get("queryType") == "instant"
+        return list(lint_lines(target["expr"], environments="environment" in choosers, step=step, instant=instant))
     return list(lint_traces(target["query"])) if source == TEMPO else []  # unknown ones are told of elsewhere
 
 

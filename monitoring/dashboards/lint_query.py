@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from monitoring.dashboards.exposition import Exposition, Series
+from monitoring.dashboards.exposition import FROM_TEMPO, Exposition, Series
 from monitoring.dashboards.promql import WINDOWS, Step, Use, parse, uses
 from monitoring.durations import seconds
 
@@ -28,7 +28,7 @@ _LEGEND_LABEL: Final = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 STREAM_LABELS: Final = frozenset({"service", "environment", "level", "logger"})
 _STREAMS: Final = re.compile(r"\{\s*(\w+\s*[=!]~?[^{}]*(?:\$\{[^}]*\}[^{}]*)*)\}")
 _STREAM_LABEL: Final = re.compile(r"(\w+)\s*(?:=~|!~|!=|=)\s*[\"`]")
-_LINES_OVER: Final = re.compile(r"\[([^\]\"`]+)\]")
+_LINES_OVER: Final = re.compile(r"\[(\$\w+|\d+[a-z]+)\]")  # `[0]` is an index
 
 # What the backend's spans and their process carry, backend/app/core/tracing.py and the calls that it traces.
 ATTRIBUTES: Final = frozenset(
@@ -41,6 +41,9 @@ ATTRIBUTES: Final = frozenset(
     | {"span.request.id", "span.error.type", "span.url.path", "span.indexing.format", "span.indexing.job.id"}
 )
 _ATTRIBUTE: Final = re.compile(r"\b(span|resource)\.([\w.]+)")
+
+# These choose among series, and keep their labels and values.
+_CHOOSING: Final = frozenset({"topk", "bottomk"})
 
 # A rule's name and what is wrong, with what to do about it. Names are dashboard-linter's where it has the rule.
 Fault = tuple[str, str]
@@ -68,10 +71,10 @@ def lint_query(
     return list(dict.fromkeys(faults))
 
 
-def lint_lines(query: str, *, environments: bool = False, step: str = "") -> Iterator[Fault]:
+def lint_lines(query: str, *, environments: bool = False, step: str = "", instant: bool = False) -> Iterator[Fault]:
     """What is wrong with LogQL beyond its grammar, which `judged` looks after.
 
-    `environments`: its page lets one choose environments. `step`: as above.
+    `environments`: its page lets one choose environments. `step`: as above. `instant`: asked once, over any window.
     """
     selectors = _STREAMS.findall(query)
     if not selectors:
@@ -83,7 +86,7 @@ def lint_lines(query: str, *, environments: bool = False, step: str = "") -> Ite
         if environments and "environment" not in labels:
             yield "target-environment-rule", 'ignores the chosen environments: add environment=~"${environment:pipe}"'
     for window in _LINES_OVER.findall(query):
-        if window not in ("$__interval", "$__range", step):
+        if not instant and window not in ("$__interval", "$__range", step):
             yield "target-rate-interval-rule", f"counts lines over {window}, and not over $__interval or $__range"
 
 
@@ -124,7 +127,7 @@ def _lint_labels(use: Use, series: Series) -> Iterator[Fault]:
 
 
 def _lint_target(use: Use, replicas: bool) -> Iterator[Fault]:
-    if use.metric in FROM_RULES:
+    if use.metric in FROM_RULES or use.metric in FROM_TEMPO:
         return
     if use.matcher("job") is None:
         yield "target-job-rule", f"{use.metric} is not narrowed to one job: other services may export it too"
@@ -172,7 +175,9 @@ def _lint_quantile(use: Use, series: Series) -> Iterator[Fault]:
     after = use.steps[names.index("histogram_quantile") + 1 :]
     if series.kind != "bucket":
         yield "quantile-of-buckets", f"histogram_quantile needs {use.metric}'s buckets"
-    if any(step.aggregates for step in before) or any(step.name == "avg" for step in after):
+    if any(step.aggregates and step.name not in _CHOOSING for step in before) or any(
+        step.name == "avg" for step in after
+    ):
         yield "quantile-of-averages", f"a quantile of {use.metric} and an average do not mix: sum the buckets first"
 
 
@@ -180,7 +185,9 @@ def _lint_legend(legend: str, found: list[Use]) -> Iterator[Fault]:
     for label in _LEGEND_LABEL.findall(legend):
         for use in found:
             outermost = next((step for step in use.steps if step.aggregates), None)
-            if outermost is not None and outermost.by is not None and label not in outermost.by:
+            if outermost is None or outermost.by is None or outermost.name in _CHOOSING:
+                continue
+            if label not in outermost.by:
                 yield "legend-label", f"the legend names {label}, which {outermost.name} does not keep"
 
 

@@ -39,6 +39,11 @@ def quantile(share: float, histogram: str, *matchers: str, by: tuple[str, ...] =
     return f"histogram_quantile({share}, {buckets}) >= 0"
 
 
+def quantile_in_shown_time(share: float, histogram: str, *matchers: str, by: tuple[str, ...] = ()) -> str:
+    """A quantile of all that was observed within the shown time. For instant queries."""
+    return f"histogram_quantile({share}, {in_shown_time(f'{histogram}_bucket', *matchers, by=('le', *by))}) >= 0"
+
+
 def bucket_counts(histogram: str, *matchers: str) -> str:
     """Observations in each bucket within the window, for a heatmap."""
     return _aggregate("sum", ("le",), f"increase({select(f'{histogram}_bucket', *matchers)}[$__rate_interval])")

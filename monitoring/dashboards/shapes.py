@@ -147,14 +147,14 @@ def trace_list(about: About, query: str) -> model.Panel:
     return _panel("table", about, [search], None)
 
 
-def bars(about: About, expr: str, legend: str) -> model.Panel:
-    """A bar for each value of a label, as it is now, longest first by the query's own sort()."""
+def bars(about: About, expr: str, legend: str, by: str = PROMETHEUS) -> model.Panel:
+    """A bar for each value of a label, as it is now, longest first by the query's own sort(). `by` answers it."""
     options = bargauge.Options(
         orientation=common.VizOrientation.HORIZONTAL,
         display_mode=common.BarGaugeDisplayMode.BASIC,
         reduce_options=common.ReduceDataOptions(calcs=["lastNotNull"]),
     )
-    query = _instant(expr)
+    query = loki.Dataquery(expr=expr, query_type="instant") if by == LOKI else _instant(expr)
     query.legend_format = legend
     return _panel("bargauge", about, [query], options)
 

@@ -28,7 +28,7 @@ LINKS = {
 SERVICES = {
     name
     for file in PROJECT.glob("docker-compose*.yml")
-    for name in yaml.safe_load(file.read_text(encoding="utf-8"))["services"]
+    for name in yaml.safe_load(re.sub(r"!(override|reset)", "", file.read_text(encoding="utf-8")))["services"]
 }
 
 #: The specification's six: severity and duration.

@@ -13,7 +13,7 @@ SOURCES = lint.provisioned(catalogue.PROVISIONING / "datasources")
 
 def exported() -> exposition.Exposition:
     """What the parts of the stack, Prometheus itself and the recording rules give to ask for."""
-    found: dict[str, exposition.Series] = dict(of_records(rules.read()))
+    found: dict[str, exposition.Series] = {**of_records(rules.read()), **exposition.FROM_TEMPO}
     for part in expositions().values():
         for name, series in part.items():
             labels = series.labels | (found[name].labels if name in found else frozenset())
