@@ -6,7 +6,7 @@ RUN := $(VENV)/bin/python
 WORKERS ?= $(shell echo $$(( $$(nproc 2>/dev/null || echo 2) + 1 )))
 
 .DEFAULT_GOAL := help
-.PHONY: help up down clean status reload backup restore bad-day drill tour traffic api-key find report view retrieval test check format dashboards queries pictures rules mutants fuzz bench canaries secrets staging-check lock upgrade-packages
+.PHONY: help up down clean status reload backup restore bad-day drill tour traffic api-key find report view retrieval test check format dashboards queries pictures rules mutants fuzz bench chaos canaries secrets staging-check lock upgrade-packages
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -105,6 +105,9 @@ fuzz: $(VENV)/dev ## malformed requests and uploads: COUNT=100000
 
 bench: $(VENV)/dev ## what it costs, beside what others cost: PARTS="cost metrics server shipping stack", all by default
 	@$(RUN) -m scripts.bench $(PARTS)
+
+chaos: $(VENV)/run ## kills, freezes and cuts off part after part for MINUTES=10, then compares; LOAD=1 sends ten times the load
+	@$(RUN) -m scripts.chaos
 
 canaries: $(VENV)/run ## plants made-up secrets in every input, and looks for them in every store
 	@$(RUN) -m scripts.canaries
