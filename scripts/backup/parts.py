@@ -61,10 +61,9 @@ class Folder(InFiles):
         return f"files in {self.folder}" if any(self.folder.glob("*/*")) else ""
 
     def put_back(self, source: Path) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        for old in self.folder.iterdir():
+        for old in self.folder.iterdir() if self.folder.is_dir() else ():
             shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink()
-        shutil.copytree(source, self.folder, dirs_exist_ok=True)
+        copy_files(source, self.folder)
 
 
 class Prometheus(Folder):
@@ -145,10 +144,19 @@ class Sqlite(InFiles):
         for old in self._files():
             for file in old.parent.glob(f"{old.name}*"):  # with its write-ahead log and its journal
                 file.unlink()
-        shutil.copytree(source, self.folder, dirs_exist_ok=True)
+        copy_files(source, self.folder)
 
     def _files(self) -> list[Path]:
         return [file for pattern in self._patterns for file in self.folder.glob(pattern)]
+
+
+def copy_files(source: Path, target: Path) -> None:
+    """Copies files without their times and modes: only its owner may set those of a folder that is there already."""
+    target.mkdir(parents=True, exist_ok=True)
+    for path in source.rglob("*"):
+        if path.is_file():
+            (target / path.relative_to(source)).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target / path.relative_to(source))
 
 
 def copy_live(source: Path, target: Path, without: Iterable[str] = ()) -> None:
