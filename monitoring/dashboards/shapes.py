@@ -107,10 +107,11 @@ def time_series(
     """Lines over time, with the limits as dashed lines; areas on top of each other when `stacked`.
 
     `colours` is for names that are known in advance; Grafana chooses for all others. `bars` is a duration, such as 1d:
-    a bar for each, whose queries look back over just as long.
+    a bar for each, which begins at its moment, and whose queries look ahead over just as long (`offset -1d`).
     """
     drawn = common.GraphFieldConfig(
         draw_style=common.GraphDrawStyle.BARS if bars else None,
+        bar_alignment=common.BarAlignment.AFTER if bars else None,
         fill_opacity=70 if bars else 30 if stacked else 8,
         show_points=common.VisibilityMode.NEVER,
         stacking=common.StackingConfig(mode=common.StackingMode.NORMAL, group="A") if stacked else None,

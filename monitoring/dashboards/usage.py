@@ -14,7 +14,12 @@ _AI: Final = links.dashboard("AI & Chat Analytics", "ai-chat-analytics")
 _OVERVIEW: Final = links.dashboard("Sistema Overview", "sistema-overview")
 _CHAT_LINES: Final = links.logs("Logs about chat", '|= "chat"')
 _MODEL: Final = 'model=~"$model"'
-_DAYS: Final = "Each bar is the day (of 24 hours, in UTC) that ends there; the last one is not over yet."
+# Grafana begins a step of a day at the browser's midnight, and one of a week on a Thursday, as 1 January 1970 was.
+# Queries look ahead from there, so that a bar stands at its own date, and today's is there and grows.
+_SPANS: Final = {
+    "1d": "Each bar is the day that begins there, at midnight where the browser is; today's still grows.",
+    "7d": "Each bar is the week that begins there, on a Thursday; this one's still grows. Choose a longer time.",
+}
 _SCORES: Final = dict(
     zip("12345", (limits.BAD, limits.WARNING, limits.MUTED, limits.NEUTRAL, limits.GOOD), strict=True)
 )
@@ -46,6 +51,7 @@ def build() -> str:
             (9, [(12, _contentment()), (12, _felt())]),
         ],
         since="now-14d",
+        points=2016,
     )
 
 
@@ -84,7 +90,7 @@ def _cost_of_month() -> model.Panel:
         id=4,
         title="At This Rate, a Month Costs",
         read="What the shown time cost, stretched to 30 days, against the month's budget: amber from 80 % of it, red "
-        "when it will not do.",
+        "when it will not do. Before it began, a stack counts as free: choose a time that it was there.",
         comes_from="`ai_cost_usd_total` of the chosen models, by the price table in the backend's settings; a model "
         "without a price, such as local, costs 0. The budget stands in monitoring/dashboards/limits.py.",
         normal=f"Below {limits.MONTHLY_BUDGET_USD:g} USD. AICostRunningAway watches the hour.",
@@ -113,7 +119,7 @@ def _by_time(
     about = shapes.About(
         id=number,
         title=title,
-        read=f"{read} {_DAYS if window == '1d' else 'Each bar is the week that ends there; choose a longer time.'}",
+        read=f"{read} {_SPANS[window]}",
         comes_from=f"`{counter}`, all chosen replicas.",
         normal=normal,
         unit=unit,
@@ -121,7 +127,7 @@ def _by_time(
         onwards=[_OVERVIEW, _AI],
         low=0,
     )
-    counted = f"sum by ({by}) (increase({queries.select(counter, *matchers)}[{window}]))"
+    counted = f"sum by ({by}) (increase({queries.select(counter, *matchers)}[{window}] offset -{window}))"
     line = shapes.Line(counted, f"{{{{{by}}}}}")
     return shapes.time_series(about, [line], stacked=True, bars=window, colours=colours)
 

@@ -77,11 +77,12 @@ def _chart(panel: Json, answer: Answer, about: Context, stores: Stores) -> Drawn
     canvas.grid(ticks)
     for what in about.happenings:
         canvas.span(what.start, what.end, what.colour, what.title)
+    ends = [moment + answer.step for moment in times] if base.custom.get("barAlignment") == 1 else times
     for number, colour in enumerate(colours):
         if len(below) > 1 and below.any() and not np.nan_to_num(rows[number]).any():
             continue  # of nothing, only its edge would be seen, on top of another's
         if bars:
-            canvas.bars(times, values[number], below[number], colour, answer.step)
+            canvas.bars(ends, values[number], below[number], colour, answer.step)
         else:
             canvas.line(times, values[number], below[number], colour, base.custom.get("fillOpacity", 0) / 100)
     if base.option("thresholdsStyle", "mode") == "dashed":

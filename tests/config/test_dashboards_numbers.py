@@ -80,6 +80,8 @@ def answers(name: str) -> dict[str, dict[str, float]]:
     expressions = [query for panel in numbered(name) for query in queries(name, panel)]
     otherwise = [{"labels": '{never="expected"}', "value": 0}]
     tests = [{"expr": query, "eval_time": known(name).at, "exp_samples": otherwise} for query in expressions]
+    if until := known(name).until:
+        tests.append({"expr": "0", "eval_time": until, "exp_samples": [{"labels": "{}", "value": 0}]})
     series = [{"series": one, "values": values} for one, values in known(name).series.items()]
     made = [str(rules.FOLDER / file) for file in sorted(rule_files(expressions))]
     group = {"interval": known(name).step, "input_series": series, "promql_expr_test": tests}

@@ -18,13 +18,17 @@ B: Final = 'job="backend", instance="b:8000"'
 
 @dataclass(frozen=True)
 class Known:
-    """Series with a sample every `step`; what is seen at the moment `at`, for each query of a panel in turn."""
+    """Series with a sample every `step`; what is seen at the moment `at`, for each query of a panel in turn.
+
+    `until`: the samples' end, where queries look ahead from `at`.
+    """
 
     series: Mapping[str, str]
     panels: Mapping[str, tuple[Numbers, ...]]
     at: str = "1h"
     step: str = "5s"
     recorded_every: str = "30s"
+    until: str = ""
 
 
 def growing(name: str, labels: str, a_step: float, samples: int = 730) -> dict[str, str]:
@@ -51,3 +55,8 @@ def in_turn(name: str, labels: str, *phases: tuple[float, int]) -> dict[str, str
         parts.append(f"{begin:.10g}+{a_step}x{samples - 1}")
         begin += a_step * samples
     return {f"{name}{{{labels}}}": " ".join(parts)}
+
+
+def rising(name: str, labels: str, begin: float, a_step: float, samples: int = 730) -> dict[str, str]:
+    """A gauge that rises, or falls, by so much from one sample to the next."""
+    return {f"{name}{{{labels}}}": f"{begin:.10g}{a_step:+.10g}x{samples}"}

@@ -1,10 +1,10 @@
-"""Usage: two weeks in which every day is like the others, a sample every five minutes."""
+"""Usage: three weeks in which every day is like the others, seen when two are over, a sample every five minutes."""
 
 from tests.config.dashboards.numbers import A, B, Known, buckets, constant, growing
 
 GPT = 'model="gpt"'
-#: Two weeks, and a few more.
-SAMPLES = 4040
+#: Three weeks, and a few more.
+SAMPLES = 6060
 DAY, WEEK, ALL = 288, 7 * 288, 14 * 288
 
 KNOWN = Known(
@@ -42,6 +42,7 @@ KNOWN = Known(
         "What Did They Feel?": ({'metric="first_token"': 1.5},),
     },
     at="14d",
+    until="21d",
     step="5m",
     recorded_every="5m",
 )
