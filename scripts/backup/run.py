@@ -39,7 +39,10 @@ class Place:
         )
 
     def parts(self) -> list[Part]:
-        """Every store, in the order in which they are read: what refers to another before that."""
+        """Every store, in the order in which they are read: what refers to another before that.
+
+        What Tempo was given in the three seconds before is in its memory alone, and in no archive.
+        """
         return [
             *self._stores(),
             Sqlite("grafana", self.data / "grafana-data", "grafana.db"),
