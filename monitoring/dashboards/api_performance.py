@@ -196,7 +196,6 @@ def _at_once() -> model.Panel:
         unit=shapes.COUNT,
         empty=_NOTHING_SCRAPED,
         onwards=[_SLOW, links.dashboard("Capacity Planning", "capacity")],
-        decimals=0,
         low=0,
     )
     at_once = f"sum by (instance) ({queries.select('http_requests_in_progress')})"
@@ -244,7 +243,9 @@ def _loop_lag() -> model.Panel:
     return shapes.time_series(about, [shapes.Line(lag, "{{instance}}")])
 
 
-def _waits(number: int, title: str, histogram: str, by: str, what: str, normal: str, empty: str) -> model.Panel:
+def _waits(
+    number: int, title: str, histogram: str, by: str, what: str, normal: str, empty: str, *more: shapes.Line
+) -> model.Panel:
     about = shapes.About(
         id=number,
         title=title,
@@ -257,18 +258,19 @@ def _waits(number: int, title: str, histogram: str, by: str, what: str, normal: 
         low=0,
     )
     p95 = queries.quantile(0.95, histogram, by=(by,))
-    return shapes.time_series(about, [shapes.Line(p95, f"{{{{{by}}}}}", exemplars=True)])
+    return shapes.time_series(about, [shapes.Line(p95, f"{{{{{by}}}}}", exemplars=True), *more])
 
 
 def _database_time() -> model.Panel:
     return _waits(
         11,
-        "Does the Database Answer in Time?",
+        "Do the Stores Answer in Time?",
         "database_duration_seconds",
         "operation",
-        "calls of the document store took",
+        "calls of the document store, and searches in the vector store, took",
         "Some milliseconds. All operations slower together: the store or its disk; one alone: an index is missing.",
-        "Nothing was asked of the database",
+        "Nothing was asked of the stores",
+        shapes.Line(queries.quantile(0.95, "vector_search_duration_seconds"), "vector search", exemplars=True),
     )
 
 

@@ -152,7 +152,6 @@ def _exceptions() -> model.Panel:
         unit=shapes.COUNT,
         empty="No line with an exception in this window",
         onwards=_ONWARDS,
-        decimals=0,
         low=0,
     )
     lines = links.lines(_KINDS, labels=_LEVELS)

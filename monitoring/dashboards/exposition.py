@@ -35,6 +35,7 @@ _OF_SPANS: Final = frozenset({"service", "span_name", "span_kind", "status_code"
 FROM_TEMPO: Final[Exposition] = {
     "traces_spanmetrics_calls_total": Series("counter", _OF_SPANS),
     "traces_spanmetrics_latency_bucket": Series("bucket", _OF_SPANS | {"le"}),
+    "traces_service_graph_request_total": Series("counter", frozenset({"client", "server", "connection_type"})),
 }
 
 

@@ -39,10 +39,10 @@ def build() -> str:
             (11, [(24, _lines())]),
             (8, [(24, _traces())]),
             "Who says how much",
-            (8, [(12, _by_level()), (12, _by_service())]),
+            (8, [(8, _by_level()), (8, _by_service()), (8, _error_share())]),
             "What takes long",
             (9, [(12, _slow()), (12, _span_p95())]),
-            (8, [(12, _span_rate()), (12, _span_errors())]),
+            (8, [(8, _span_rate()), (8, _span_errors()), (8, _calls())]),
             "What was lost on the way",
             (7, [(12, _lines_lost()), (12, _spans_lost())]),
         ],
@@ -69,12 +69,13 @@ def _traces() -> model.Panel:
         id=2,
         title="Where Did This Request Spend Its Time?",
         read="The trace of the request whose id stands at the top, and of the jobs that follow from it. A click opens "
-        "the spans. With no id: the newest. (A trace id is pasted into Explore instead.)",
+        "the spans. With no id: the newest. A trace id is pasted into Explore instead; and where Grafana is too old "
+        "to put the id in (9.3 is), so that this stays empty, a link at its top left leads to the same there.",
         comes_from="Tempo: spans with that `request.id`. Only what was sampled (OTEL_TRACES_SAMPLER_ARG).",
         normal="One trace a request.",
         unit=shapes.PLAIN,
         empty="No trace of this request in the shown time: it was not sampled, or is older",
-        onwards=_ONWARDS,
+        onwards=(links.traces("This request's traces in Explore", _REQUEST_TRACES), *_ONWARDS),
     )
     return shapes.trace_list(about, _REQUEST_TRACES)
 
@@ -89,7 +90,6 @@ def _counted(number: int, title: str, by: str, read: str, normal: str) -> model.
         unit=shapes.COUNT,
         empty="No line in this window",
         onwards=_ONWARDS,
-        decimals=0,
         low=0,
     )
     counted = f"sum by ({by}) (count_over_time({links.lines()} [$__interval]))"
@@ -119,6 +119,25 @@ def _by_service() -> model.Panel:
         "Lines by service. One that falls silent while it works has lost its way to Loki.",
         "Each service writes at least its heartbeat, once a minute.",
     )
+
+
+def _error_share() -> model.Panel:
+    about = shapes.About(
+        id=11,
+        title="Which Share Is an Error?",
+        read="Lines of level error and above among all lines of a service. What wrote no such line has none here.",
+        comes_from="Loki: lines in each moment's window.",
+        normal="No line at all.",
+        unit=shapes.SHARE,
+        empty="No line of level error or above in this window",
+        onwards=(links.error_logs(), links.dashboard("Errors", "errors")),
+        low=0,
+    )
+    bad, every = (
+        f"sum by (service) (count_over_time({links.lines(labels=labels)} [$__interval]))"
+        for labels in ('level=~"error|critical"', "")
+    )
+    return shapes.time_series(about, [shapes.Line(f"{bad} / {every}", "{{service}}", source=links.LOKI)])
 
 
 def _slow() -> model.Panel:
@@ -190,6 +209,23 @@ def _span_errors() -> model.Panel:
         f"sum by (span_name) (rate(traces_spanmetrics_calls_total{{{failed}}}[$__rate_interval])) > 0",
         "No span failed in this window",
     )
+
+
+def _calls() -> model.Panel:
+    about = shapes.About(
+        id=12,
+        title="Who Calls Whom?",
+        read="Calls per second, from whoever asks to whoever answers. A pair that is gone while its caller works "
+        "is one that does not reach the other.",
+        comes_from="Tempo's service graph, `traces_service_graph_request_total`, of every environment.",
+        normal="In step with what is asked.",
+        unit=shapes.PER_SECOND,
+        empty="Tempo has seen no call between two services",
+        onwards=(links.dashboard("API Performance", "api-performance"), *_ONWARDS),
+        low=0,
+    )
+    rate = "sum by (client, server) (rate(traces_service_graph_request_total[$__rate_interval]))"
+    return shapes.time_series(about, [shapes.Line(rate, "{{client}} → {{server}}")])
 
 
 def _lost(number: int, title: str, what: str, expr: str, by: str, normal: str) -> model.Panel:
