@@ -11,8 +11,9 @@ from scripts.local.compose import load
 from scripts.local.substitute import Folders, Substitution
 from scripts.up import compose, compose_command, engine_problem, local
 
-#: What a restore asks over the network, and so must run; all else must not.
+#: What a restore asks over the network, and so must run; all else must not, but for what holds staging's credentials.
 _SERVERS = ("mongodb", "qdrant")
+_LEFT_RUNNING = (*_SERVERS, "secrets")
 
 
 def backup() -> int:
@@ -63,7 +64,7 @@ def _restore_processes(archive: Path, keys: Path | None) -> int:
 def _restore_containers(archive: Path, keys: Path | None) -> int:
     mounts = ["-v", f"{archive}:/archive/{archive.name}:ro"]
     if keys:
-        mounts += ["-v", f"{keys.resolve()}:/keys/key:ro"]
+        mounts += ["-v", f"{keys.resolve()}:/key:ro", "-e", "BACKUP_KEY=/key"]
     command = ["run", "--rm", "--no-deps", *mounts, "restore"]
     if code := compose(*command, *_inside("check", f"/archive/{archive.name}")):
         return code
@@ -77,7 +78,7 @@ def _restore_containers(archive: Path, keys: Path | None) -> int:
         return 1
     running = [*compose_command(), "--profile", "*", "ps", "--services"]
     names = subprocess.run(running, cwd=PROJECT, capture_output=True, text=True, check=True).stdout.split()
-    others = [name for name in names if name not in _SERVERS]
+    others = [name for name in names if name not in _LEFT_RUNNING]
     if others and (code := compose("--profile", "*", "stop", *others)):
         return code
     return compose(*command, *_inside("put-back", f"/archive/{archive.name}"))

@@ -86,8 +86,10 @@ class Prometheus(Folder):
             raise BackupError(f"Prometheus at {self._url} makes no snapshot: HTTP {answer.status_code} {answer.text}")
         name = answer.json()["data"]["name"]
         snapshot = self.folder / "snapshots" / name
-        shutil.copytree(snapshot, target, dirs_exist_ok=True)
-        shutil.rmtree(snapshot)  # it would keep blocks on the disk that are past their retention
+        try:
+            copy_files(snapshot, target)
+        finally:
+            shutil.rmtree(snapshot)  # it would keep blocks on the disk that are past their retention
 
 
 class Alertmanager(Folder):

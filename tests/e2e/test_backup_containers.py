@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pymongo
+import pyrage
 import pytest
 
 from tests.e2e.backup import Contents, Record, assert_full
@@ -95,8 +96,13 @@ def test_an_emptied_machine_has_everything_again(stack: Containers) -> None:
     (archive,) = stack.backups.glob("specola-*.tar")
     assert (archive.stat().st_uid, archive.stat().st_mode & 0o777) == (os.getuid(), 0o600)
 
+    key, encrypted = pyrage.x25519.Identity.generate(), stack.backups / "encrypted.tar.age"
+    pyrage.encrypt_file(str(archive), str(encrypted), [key.to_public()])
+    keys = stack.backups / "key"
+    keys.write_text(str(key))
     stack.compose("--profile", "*", "down", "-v")
-    said = stack.backup("restore", str(archive))
+    assert "name the file of its secret key" in stack.backup("restore", str(encrypted), code=1)
+    said = stack.backup("restore", str(encrypted), str(keys))
     assert "Type yes" not in said, "nothing is there that could be asked about"
     stack.compose("up", "-d", "--wait", "--wait-timeout", "240")
     contents.until_found()
