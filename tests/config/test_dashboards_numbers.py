@@ -29,8 +29,8 @@ RULES = rules.read()
 #: A query that promtool has evaluated with what it got, and a sample of that, without the metric's name.
 ANSWER = re.compile(r'expr: ("(?:[^"\\]|\\.)*"), time: .*\n +exp: .*\n +got: (.*)')
 SAMPLE = re.compile(r'\{((?:[^"}]|"(?:[^"\\]|\\.)*")*)\} ([^\s,]+)')
-#: By every replica and every model, as when all are chosen.
-CHOSEN = MappingProxyType({"instance": ".*", "environment": ".*", "model": ".*"})
+#: By every replica, model and job, as when all are chosen.
+CHOSEN = MappingProxyType({"instance": ".*", "environment": ".*", "model": ".*", "job": ".*"})
 
 
 @cache

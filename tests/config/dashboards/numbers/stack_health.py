@@ -1,0 +1,125 @@
+"""Stack Health: a watcher of each kind, each of which loses a little."""
+
+from tests.config.dashboards.numbers import A, Known, buckets, constant, growing
+
+INBOX, PROMETHEUS, ALERTMANAGER, LOKI, PROMTAIL, TEMPO, GRAFANA, BACKUP = (
+    f'job="{job}", instance="{job}:1"'
+    for job in ("alert-inbox", "prometheus", "alertmanager", "loki", "promtail", "tempo", "grafana", "backup")
+)
+#: An hour has 720 samples, the window of a point over time 7 of them.
+HOUR, WINDOW = 720, 7
+
+
+def job(name: str) -> str:
+    return f'job="{name}"'
+
+
+KNOWN = Known(
+    series={
+        **constant("up", A, 1),
+        **constant("up", PROMETHEUS, 1),
+        **constant("up", LOKI, 1),
+        **constant("up", TEMPO, 0),
+        **constant("scrape_duration_seconds", A, 0.02),
+        **constant("scrape_samples_scraped", A, 1500),
+        **constant("process_resident_memory_bytes", A, 2e8),
+        **constant("process_resident_memory_bytes", LOKI, 1e8),
+        **constant("go_gc_gomemlimit_bytes", LOKI, 4e8),
+        **constant("process_start_time_seconds", A, 7),
+        **growing("process_cpu_seconds_total", LOKI, 0.25),
+        **constant("watchdog_last_received_timestamp_seconds", INBOX, 3570),
+        **constant("backup_last_success_timestamp_seconds", BACKUP, 1800),
+        **constant("prometheus_config_last_reload_successful", PROMETHEUS, 1),
+        **constant("alertmanager_config_last_reload_successful", ALERTMANAGER, 0),
+        **growing("prometheus_rule_evaluation_failures_total", f'{PROMETHEUS}, rule_group="ai"', 1),
+        **growing("prometheus_rule_group_iterations_missed_total", f'{PROMETHEUS}, rule_group="ai"', 2),
+        **growing("loki_prometheus_rule_evaluation_failures_total", f'{LOKI}, rule_group="logs"', 3),
+        **growing("loki_prometheus_rule_group_iterations_missed_total", f'{LOKI}, rule_group="logs"', 4),
+        **constant("prometheus_rule_group_last_duration_seconds", f'{PROMETHEUS}, rule_group="ai"', 0.3),
+        **constant("prometheus_rule_group_interval_seconds", f'{PROMETHEUS}, rule_group="ai"', 15),
+        **constant("loki_prometheus_rule_group_last_duration_seconds", f'{LOKI}, rule_group="logs"', 3),
+        **constant("loki_prometheus_rule_group_interval_seconds", f'{LOKI}, rule_group="logs"', 15),
+        **growing("prometheus_notifications_sent_total", PROMETHEUS, 10),
+        **growing("loki_prometheus_notifications_sent_total", LOKI, 5),
+        **growing("alertmanager_notifications_total", f'{ALERTMANAGER}, integration="webhook"', 2),
+        **growing("alert_notifications_total", INBOX, 1),
+        **growing("prometheus_notifications_errors_total", PROMETHEUS, 1),
+        **growing("prometheus_notifications_dropped_total", PROMETHEUS, 2),
+        **growing("loki_prometheus_notifications_errors_total", LOKI, 3),
+        **growing("alertmanager_notification_requests_failed_total", f'{ALERTMANAGER}, integration="webhook"', 4),
+        **growing("promtail_sent_entries_total", PROMTAIL, 50),
+        **growing("loki_distributor_lines_received_total", LOKI, 45),
+        **growing("log_messages_dropped_total", f'{A}, level="debug"', 1),
+        **growing("promtail_dropped_entries_total", f'{PROMTAIL}, reason="rate_limited"', 2),
+        **growing("loki_discarded_samples_total", f'{LOKI}, reason="line_too_long"', 3),
+        **constant("promtail_file_bytes_total", f'{PROMTAIL}, path="x"', 900),
+        **constant("promtail_read_bytes_total", f'{PROMTAIL}, path="x"', 600),
+        **growing("loki_request_duration_seconds_count", f'{LOKI}, route="push", status_code="204"', 9),
+        **growing("loki_request_duration_seconds_count", f'{LOKI}, route="push", status_code="500"', 1),
+        **growing("tempo_distributor_spans_received_total", TEMPO, 100),
+        **growing("tempo_metrics_generator_spans_received_total", TEMPO, 90),
+        **growing("trace_spans_dropped_total", f'{A}, reason="queue_full"', 1),
+        **growing("tempo_receiver_refused_spans_total", TEMPO, 2),
+        **growing("tempo_discarded_spans_total", f'{TEMPO}, reason="trace_too_large"', 3),
+        **growing("prometheus_remote_storage_samples_total", TEMPO, 30),
+        **growing("prometheus_remote_storage_samples_failed_total", TEMPO, 3),
+        **growing("prometheus_remote_storage_samples_retried_total", TEMPO, 2),
+        **growing("prometheus_tsdb_wal_writes_failed_total", PROMETHEUS, 1),
+        **growing("prometheus_tsdb_compactions_failed_total", PROMETHEUS, 2),
+        **growing("loki_ingester_wal_disk_full_failures_total", LOKI, 3),
+        **growing("loki_ingester_chunks_flush_failures_total", LOKI, 4),
+        **growing("tempo_live_store_local_failed_flushes_total", TEMPO, 5),
+        **constant("prometheus_tsdb_wal_storage_size_bytes", PROMETHEUS, 1e6),
+        **constant("loki_ingester_wal_bytes_in_use", LOKI, 2e6),
+        **constant("tempo_live_store_live_trace_bytes", TEMPO, 3e6),
+        **buckets("grafana_http_request_duration_seconds", f'{GRAFANA}, status_code="200"', {"1": 5}),
+    },
+    panels={
+        "Do All Parts Answer?": (0.75,),
+        "Watchdog Last Heard": (30,),
+        "Reloads Accepted?": (0,),
+        "Rules Failed": (10 * HOUR,),
+        "Alerts Lost": (10 * HOUR,),
+        "Lines Lost": (6 * HOUR,),
+        "Spans Lost": (6 * HOUR,),
+        "How Is Each Part?": (
+            {job("backend"): 1, job("prometheus"): 1, job("loki"): 1, job("tempo"): 0},
+            {job("backend"): 0.02},
+            {job("backend"): 1500},
+            {job("backend"): 2e8, job("loki"): 1e8},
+            {job("backend"): 0},
+        ),
+        "Does Each Part Answer in Time?": ({job("backend"): 0.02},),
+        "Which Rules Fail?": (
+            {'rule_group="ai"': WINDOW},
+            2 * WINDOW,
+            {'rule_group="logs"': 3 * WINDOW},
+            4 * WINDOW,
+        ),
+        "Do Rules Keep Up?": (0.02, 0.2),
+        "Are Alerts Handed On?": (2, 1, {'integration="webhook"': 0.4}, 0.2),
+        "Where Are Alerts Lost?": (WINDOW, 2 * WINDOW, 3 * WINDOW, {'integration="webhook"': 4 * WINDOW}),
+        "Do Lines Reach Loki?": (10, {}, 9),
+        "Where Are Lines Lost?": (
+            {job("backend"): WINDOW},
+            {'reason="rate_limited"': 2 * WINDOW},
+            {},
+            {'reason="line_too_long"': 3 * WINDOW},
+        ),
+        "How Far Behind Is the Shipper?": (300, {}),
+        "Does Loki Answer?": ({'route="push"': 0.1},),
+        "Do Spans Reach Tempo?": (20, 18),
+        "Where Are Spans Lost?": (
+            {'reason="queue_full"': WINDOW},
+            2 * WINDOW,
+            {'reason="trace_too_large"': 3 * WINDOW},
+        ),
+        "Do Metrics of Spans Reach Prometheus?": (6, 0.6, 0.4),
+        "Can Everything Be Written?": (WINDOW, 2 * WINDOW, 3 * WINDOW, 4 * WINDOW, 5 * WINDOW, {}),
+        "How Much Waits to Be Written?": (1e6, 2e6, 3e6),
+        "How Old Is the Newest Backup?": (1800,),
+        "How Near Is a Part to Its Memory Limit?": ({job("loki"): 0.25},),
+        "What Does Each Part Take of a Core?": ({job("loki"): 0.05},),
+        "Does Grafana Answer?": ({'status_code="200"': 1},),
+    },
+)
