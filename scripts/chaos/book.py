@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,9 @@ def counted_by_loki(client: httpx.Client, seconds: int, end: float, selector: st
 def traces_lost(client: httpx.Client, traces: Iterable[str]) -> Finding:
     """Traces of acknowledged requests that Tempo does not know. What waits in a killed process is lost by design."""
     ids = list(traces)
-    lost = tuple(one for one in ids if client.get(f"/api/traces/{one}").status_code == 404)
+    with ThreadPoolExecutor(8) as pool:
+        statuses = pool.map(lambda one: client.get(f"/api/traces/{one}").status_code, ids)
+        lost = tuple(one for one, status in zip(ids, statuses, strict=True) if status == 404)
     return Finding("traces of acknowledged requests", len(ids), lost, only_counted=True)
 
 

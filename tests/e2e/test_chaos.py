@@ -1,9 +1,12 @@
-"""A minute of chaos on real programs: what was acknowledged is there, and every part came back."""
+"""A minute of chaos on real programs, and too much load: what was acknowledged is there, and all of it comes back."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
+from scripts.backend_process import BackendProcess
+from scripts.chaos import load
 from scripts.chaos.run import Chaos
 from scripts.chaos.stack import own
 from scripts.local.apart import NotHere
@@ -27,3 +30,17 @@ def test_a_minute_of_chaos_loses_nothing_that_was_acknowledged(tmp_path: Path) -
     assert by_name["acknowledged messages"].owed > 20, "it acknowledged too little to show anything"
     assert by_name["log lines that reached a file"].owed > 200
     assert by_name["acknowledged uploads"].owed > 5
+
+
+def test_more_than_it_can_do_is_refused_at_once_and_over_when_it_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load, "CALIBRATION_SECONDS", 2.0)
+    with BackendProcess(tmp_path, MAX_CONCURRENT_REQUESTS="10") as backend:
+        normal, _, most = asyncio.run(load.measure(backend, 3.0))
+    assert set(normal.answers) == {"200"}
+    assert most.answers["503"] > most.answers["200"], "ten times the normal rate is five times what it can do"
+    assert most.without_retry_after == 0
+    assert most.answers.get("none", 0) == 0, "whoever is refused is told so"
+    assert most.recovery < 10
+    assert most.peak - normal.peak < 64
