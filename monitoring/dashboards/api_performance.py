@@ -222,7 +222,7 @@ def _turned_away() -> model.Panel:
         return queries.per_second("http_requests_total", queries.REAL_TRAFFIC, f'status="{status}"')
 
     lines = [shapes.Line(f"{rate(status)} > 0", name) for status, (name, _) in told.items()]
-    return shapes.time_series(about, lines, colours=dict(told.values()))
+    return shapes.time_series(about, lines, colours=dict(told.values()), stacked=True, bars=shapes.STEP)
 
 
 def _loop_lag() -> model.Panel:

@@ -54,7 +54,10 @@ def _counted(
     )
     legend = " ".join(f"{{{{{label}}}}}" for label in by)
     return shapes.time_series(
-        about, [shapes.Line(f"{queries.per_second(counter, *matchers, by=by)} > 0", legend)], stacked=True
+        about,
+        [shapes.Line(f"{queries.per_second(counter, *matchers, by=by)} > 0", legend)],
+        stacked=True,
+        bars=shapes.STEP,
     )
 
 
@@ -180,7 +183,7 @@ def _new_exceptions() -> model.Panel:
         return f"sum by (service, kind) (count_over_time({lines} {window}))"
 
     expr = f"{counted('[1h]')} unless {counted('[24h] offset 1h')}"
-    return shapes.bars(about, expr, "{{service}} {{kind}}", by=links.LOKI)
+    return shapes.number(about, expr, legend="{{service}} {{kind}}", by=links.LOKI)
 
 
 def _lines() -> model.Panel:

@@ -6,7 +6,6 @@ from typing import Final
 
 from grafana_foundation_sdk.cog import variants
 from grafana_foundation_sdk.models import (
-    bargauge,
     common,
     gauge,
     heatmap,
@@ -37,9 +36,8 @@ MOMENT: Final = "dateTimeAsIso"  # milliseconds since 1970
 
 # As often as the page refreshes. A shorter step would also mean a shorter window for each point, in which a
 # quiet service has too few requests for a quantile or a ratio to mean anything.
-_STEP: Final = "30s"
+STEP: Final = "30s"
 _REF_IDS: Final = "ABCDEFGHIJ"
-
 
 _Query = prometheus.Dataquery | loki.Dataquery | tempo.TempoQuery
 _SOURCES: Final[Mapping[type, str]] = {
@@ -107,11 +105,11 @@ def time_series(
     """Lines over time, with the limits as dashed lines; areas on top of each other when `stacked`.
 
     `colours` is for names that are known in advance; Grafana chooses for all others. `bars` is a duration, such as 1d:
-    a bar for each, which begins at its moment, and whose queries look ahead over just as long (`offset -1d`).
+    a bar for each, from its moment on, where the query looks ahead over just as long (`offset -1d`).
     """
     drawn = common.GraphFieldConfig(
         draw_style=common.GraphDrawStyle.BARS if bars else None,
-        bar_alignment=common.BarAlignment.AFTER if bars else None,
+        bar_alignment=common.BarAlignment.AFTER if bars and "offset -" in lines[0].expr else None,
         fill_opacity=70 if bars else 30 if stacked else 8,
         show_points=common.VisibilityMode.NEVER,
         stacking=common.StackingConfig(mode=common.StackingMode.NORMAL, group="A") if stacked else None,
@@ -128,9 +126,9 @@ def time_series(
     overrides = [
         _override(name, color={"mode": "fixed", "fixedColor": colour}) for name, colour in (colours or {}).items()
     ]
-    queries = [_over_time(line, bars or _STEP) for line in lines]
+    queries = [_over_time(line, bars or STEP) for line in lines]
     panel = _panel("timeseries", about, queries, options, custom=drawn, overrides=overrides)
-    panel.interval = bars or _STEP
+    panel.interval = bars or STEP
     return panel
 
 
@@ -145,30 +143,25 @@ def trace_list(about: About, query: str) -> model.Panel:
     search = tempo.TempoQuery(
         query=query, query_type=tempo.TempoQueryType.TRACEQL, limit=20, table_type=tempo.SearchTableType.TRACES
     )
-    return _panel("table", about, [search], None)
+    # Tempo leaves out what took less than a millisecond.
+    return _panel("table", about, [search], None, overrides=[_override("Duration", noValue="< 1 ms")])
 
 
-def bars(about: About, expr: str, legend: str, by: str = PROMETHEUS) -> model.Panel:
-    """A bar for each value of a label, as it is now, longest first by the query's own sort(). `by` answers it."""
-    options = bargauge.Options(
-        orientation=common.VizOrientation.HORIZONTAL,
-        display_mode=common.BarGaugeDisplayMode.BASIC,
-        reduce_options=common.ReduceDataOptions(calcs=["lastNotNull"]),
-    )
-    query = loki.Dataquery(expr=expr, query_type="instant") if by == LOKI else _instant(expr)
-    query.legend_format = legend
-    return _panel("bargauge", about, [query], options)
-
-
-def number(about: About, expr: str, *, words: Mapping[str, str] | None = None) -> model.Panel:
-    """One number, as it is now; `words` replaces known values, such as 0 by DOWN."""
+def number(
+    about: About, expr: str, *, words: Mapping[str, str] | None = None, legend: str = "", by: str = PROMETHEUS
+) -> model.Panel:
+    """One number, as it is now, or with a `legend` one for each label; `words` replaces values, such as 0 by DOWN."""
     options = stat.Options(
         color_mode=common.BigValueColorMode.BACKGROUND if words else common.BigValueColorMode.VALUE,
         # A line of the past would need a range query, whose last value is shown long after it has ended.
         graph_mode=common.BigValueGraphMode.NONE,
-        reduce_options=common.ReduceDataOptions(calcs=["lastNotNull"]),
+        text_mode=common.BigValueTextMode.VALUE_AND_NAME if legend else None,
+        # Loki's answer is one table, whose rows have the names.
+        reduce_options=common.ReduceDataOptions(calcs=["lastNotNull"], values=True if by == LOKI else None),
     )
-    panel = _panel("stat", about, [_instant(expr)], options)
+    query = loki.Dataquery(expr=expr, query_type="instant") if by == LOKI else _instant(expr)
+    query.legend_format = legend or None
+    panel = _panel("stat", about, [query], options)
     if words:
         replaced = {value: model.ValueMappingResult(text=word) for value, word in words.items()}
         _defaults(panel).mappings = [model.ValueMap(options=replaced)]

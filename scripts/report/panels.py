@@ -153,13 +153,14 @@ def _numbers(panel: Json, answer: Answer, about: Context, stores: Stores) -> Dra
     options = panel.get("options", {})
     calculation = ((options.get("reduceOptions") or {}).get("calcs") or ["lastNotNull"])[0]
     values = [_reduced(one.values, calculation) for one in answer.series[:MOST]]
+    named = len(values) > 1 or panel["type"] == "bargauge" or options.get("textMode") == "value_and_name"
     found = []
     for one, value in zip(answer.series, values, strict=False):
         words = look(panel, one.name, about.window.zone)
         low, high = words.ends(values)
         found.append(
             {
-                "name": one.name if len(values) > 1 or panel["type"] == "bargauge" else "",
+                "name": one.name if named else "",
                 "value": value,
                 "text": words.text(value),
                 "colour": words.fixed or words.colour(value) or PALETTE[0],
