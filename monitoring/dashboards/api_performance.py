@@ -31,7 +31,7 @@ def build() -> str:
             (9, [(24, _endpoints())]),
             (8, [(12, _rate()), (12, _p95())]),
             (8, [(12, _failures()), (12, _first_byte())]),
-            "Is this usual? The same hour of last week",
+            "Is this usual?",
             (8, [(12, _rate_beside_last_week()), (12, _p95_beside_last_week())]),
             "What answers wait for",
             (8, [(8, _at_once()), (8, _turned_away()), (8, _loop_lag())]),
