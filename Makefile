@@ -103,7 +103,7 @@ pictures: $(VENV)/dev ## opens every dashboard in Grafana and Chromium after TRA
 fuzz: $(VENV)/dev ## malformed requests and uploads: COUNT=100000
 	@$(RUN) -m scripts.fuzz
 
-bench: $(VENV)/dev ## what it costs, beside what others cost: PARTS="cost metrics server shipping stack", all by default
+bench: $(VENV)/dev ## what it costs, beside what others cost: PARTS="cost metrics queries server shipping stack", all by default
 	@$(RUN) -m scripts.bench $(PARTS)
 
 chaos: $(VENV)/run ## kills, freezes and cuts off part after part for MINUTES=10, then compares; LOAD=1 sends ten times the load

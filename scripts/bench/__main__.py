@@ -1,4 +1,4 @@
-"""`make bench`, or `python -m scripts.bench [cost|metrics|server|shipping|stack] …`: all of them by default."""
+"""`make bench`, or `python -m scripts.bench [cost|metrics|queries|server|shipping|stack] …`: all of them by default."""
 
 import argparse
 import sys
@@ -37,6 +37,12 @@ def _metrics(console: Console, results: Path) -> bool:
     return scrape.main(console, results)
 
 
+def _queries(console: Console, results: Path) -> bool:
+    from scripts.bench import queries
+
+    return queries.main(console, results)
+
+
 def _shipping(console: Console, results: Path) -> bool:
     from scripts.bench import shipping
 
@@ -46,6 +52,7 @@ def _shipping(console: Console, results: Path) -> bool:
 PARTS: dict[str, Callable[[Console, Path], bool]] = {
     "cost": _cost,
     "metrics": _metrics,
+    "queries": _queries,
     "server": _server,
     "shipping": _shipping,
     "stack": _stack,

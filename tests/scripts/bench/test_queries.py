@@ -1,0 +1,47 @@
+"""What a look costs: the store is filled as it says, recorded series come after what they are made from."""
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from monitoring.dashboards.promql import parse, uses
+from scripts.bench import queries, week
+from tests.programs import program
+
+
+def test_a_store_holds_every_replica_at_the_pace_that_was_measured(tmp_path: Path) -> None:
+    program("prometheus"), program("promtool")
+    end, store = week.now(), tmp_path / "store"
+    paced = week.Series("calls_total", {"job": "backend", "endpoint": "/a/{id}"}, 60, counter=True, replica=True)
+    week.load(store, [paced, week.Series("up", {"job": "loki"}, 1)], 3, end, 0.5)
+    with week.prometheus(store) as address, httpx.Client(base_url=address) as client:
+        found = week.ask(client, "query", query="increase(calls_total[8h])", time=end - 60)["result"]
+        assert {one["metric"]["instance"] for one in found} == {f"10.0.0.{number}:8000" for number in range(3)}
+        count = week.ask(client, "query", query="count_over_time(up[12h])", time=end - 60)["result"]
+        assert count[0]["value"][1] == "720"
+        # The first half of a wave: 60 a minute and four fifths of it more at its height.
+        rate = week.ask(client, "query", query="rate(calls_total[10m])", time=end - 6 * 3600)["result"]
+        assert [float(one["value"][1]) for one in rate] == [pytest.approx(1.8, rel=0.01)] * 3
+
+
+def test_a_record_comes_after_all_that_it_is_made_from() -> None:
+    levels = week.recording(["slo:error_budget:remaining"])
+    names = [{rule.name for rule in level} for level in levels]
+    assert names[-1] == {"slo:error_budget:remaining"}
+    assert "slo:events:increase30s" in names[0]
+    for number, level in enumerate(levels):
+        read = {use.metric for rule in level for use in uses(parse(rule.expr)) if ":" in use.metric}
+        assert read <= set().union(*names[:number])
+
+
+def test_each_query_is_looked_at_over_its_own_range_and_seven_days() -> None:
+    found = [look for look in queries.looks(1_800_000_000) if look.panel == "Error Rate"]
+    assert [(look.ref, look.window) for look in found if look.ref == "A"] == [("A", 3600), ("A", 7 * 86_400)]
+    assert all("$" not in look.query for look in found)
+
+
+def test_only_what_asks_for_nothing_but_records_counts_as_recorded() -> None:
+    recorded = queries.Look("", "", "A", "max(slo:objective:ratio)", {}, 1)
+    assert recorded.recorded
+    assert not queries.Look("", "", "A", "max(slo:objective:ratio) + max(up)", {}, 1).recorded
