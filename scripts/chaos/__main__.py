@@ -54,7 +54,13 @@ def show(console: Console, result: Result) -> None:
 def as_json(result: Result) -> dict[str, Any]:
     """The result with counts in place of what was lost."""
     findings = [{**asdict(one), "lost": len(one.lost), "holds": one.holds} for one in result.findings]
-    return {**asdict(result), "findings": findings, "holds": result.holds}
+    events = [asdict(one) for one in result.events]
+    return vars(result) | {
+        "events": events,
+        "findings": findings,
+        "answers": dict(result.answers),
+        "holds": result.holds,
+    }
 
 
 def main() -> int:

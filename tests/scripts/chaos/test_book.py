@@ -1,10 +1,13 @@
 """The book finds what was lost and what is there twice, and nothing where all is there."""
 
+import json
 from collections import Counter
 from pathlib import Path
 
+from scripts.chaos.__main__ import as_json
 from scripts.chaos.alerts import Owed
 from scripts.chaos.book import compare_lines, compare_records, in_files
+from scripts.chaos.run import Event, Result
 
 LINES = Counter({"one": 1, "two": 1, "three": 1})
 ALERT = {"alertname": "LokiDown", "service": "loki"}
@@ -83,3 +86,12 @@ def test_the_watchdog_is_no_news() -> None:
     for now in range(100, 120):
         owed.look(now, [{"alertname": "Watchdog"}], set())
     assert owed.compare([]).owed == 0
+
+
+def test_a_result_is_written_with_counts_and_fails_where_something_is_lost_or_never_came_back() -> None:
+    lost, back = compare_records("feedback", {"a": "5"}, {}), Event("kill -9", "loki", 1.0, 2.0)
+    result = Result(1, 10, [back], [lost], Counter({"200": 3}))
+    written = json.loads(json.dumps(as_json(result)))
+    assert (written["findings"][0]["lost"], written["answers"], written["holds"]) == (1, {"200": 3}, False)
+    assert Result(1, 10, [back]).holds
+    assert not Result(1, 10, [Event("freeze", "loki", 1.0, None)]).holds
