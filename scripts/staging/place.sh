@@ -2,6 +2,8 @@
 # What the service `secrets` of docker-compose.staging.yml does: it gives every service the secrets that this one needs, and
 # no other, on a volume in memory that this one alone mounts (read-only, at /run/secrets), readable by its user alone.
 # The files in secrets/staging belong to whoever made them, mode 0600: no other service could read them there.
+# After a restart of the machine services may start before this one: each ends at once where what is given last is missing,
+# and is started again until it is there.
 set -eu
 
 put() { # SERVICE USER NAME: what comes on standard input
@@ -30,11 +32,11 @@ render() { # SERVICE USER FILE WAYS: a configuration in which the lines marked w
 }
 
 user_of_backend=10001:10001
-give backend $user_of_backend internal_token mongodb_url qdrant_api_key user_hash_key
 for name in azure_openai_key openai_api_key; do # yours to give, or not
   [ ! -s "/from/staging/$name" ] || give backend $user_of_backend "$name"
 done
-give alert-inbox $user_of_backend internal_token user_hash_key
+give backend $user_of_backend mongodb_url qdrant_api_key user_hash_key internal_token
+give alert-inbox $user_of_backend user_hash_key internal_token
 give mongodb 999:999 mongodb_root_password mongodb_backend_password mongodb_exporter_password
 give mongodb-exporter 65535:65535 mongodb_exporter_url
 give qdrant 1000:1000 qdrant_api_key qdrant_read_only_api_key
@@ -58,13 +60,13 @@ for file in /from/alertmanager/*; do
 done
 render alertmanager 65534:65534 monitoring/alertmanager/alertmanager.yml "$ways"
 
-give grafana 472:0 grafana_admin_password grafana_secret_key grafana_metrics_password prometheus_password_of_grafana \
-  alertmanager_password_of_grafana
-cat /from/staging/oidc_client_secret 2>/dev/null | put grafana 472:0 oidc_client_secret # yours to give, or empty
 rm -rf /places/grafana/provisioning
 cp -r /config/grafana/provisioning /places/grafana/provisioning
 sed 's/# \[staging\] //' /config/grafana/provisioning/datasources/datasources.yml \
   >/places/grafana/provisioning/datasources/datasources.yml
+cat /from/staging/oidc_client_secret 2>/dev/null | put grafana 472:0 oidc_client_secret # yours to give, or empty
+give grafana 472:0 grafana_admin_password grafana_secret_key prometheus_password_of_grafana \
+  alertmanager_password_of_grafana grafana_metrics_password
 
 give backup 0:0 mongodb_url qdrant_api_key prometheus_password_of_prometheus
 
