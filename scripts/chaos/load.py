@@ -31,7 +31,7 @@ _QUESTION = {"content": "How do I start the whole stack?"}
 
 @dataclass
 class Phase:
-    """One rate (1/s) for some seconds: answers by status (`none`: no answer, `late`: not sent for want of time), p99 of
+    """One rate (1/s) for some seconds: answers by status or error (`late`: not sent for want of time), p99 of
     the 200s (s), memory (MiB), 503s without Retry-After, and seconds until requests were answered as before."""
 
     times: int
@@ -44,13 +44,21 @@ class Phase:
     without_retry_after: int
     recovery: float
 
+    @property
+    def unanswered(self) -> int:
+        """Requests that were sent and not answered at all."""
+        return sum(number for what, number in self.answers.items() if not (what.isdigit() or what == "late"))
 
-class _Asker:
+
+class Asker:
+    """Asks questions, and keeps how they were answered."""
+
     def __init__(self, address: str) -> None:
         limits = httpx.Limits(max_connections=2000, max_keepalive_connections=400)
         self._client = httpx.AsyncClient(base_url=address, timeout=30, limits=limits, trust_env=False)
         self.answers, self.durations, self.without = Counter[str](), list[float](), 0
         self._paths: list[str] = []
+        self._left = set[asyncio.Task[bool]]()
 
     async def prepare(self) -> None:
         """One document and some sessions."""
@@ -65,8 +73,8 @@ class _Asker:
         begun = time.monotonic()
         try:
             answer = await self._client.post(self._paths[number % len(self._paths)], json=_QUESTION)
-        except httpx.HTTPError:
-            self.answers["none"] += 1
+        except httpx.HTTPError as error:
+            self.answers[type(error).__name__] += 1
             return False
         self.answers[str(answer.status_code)] += 1
         self.without += answer.status_code == 503 and "retry-after" not in answer.headers
@@ -112,7 +120,7 @@ class _Asker:
 
 async def measure(backend: BackendProcess, seconds: float) -> list[Phase]:
     """All rates, one after the other."""
-    asker, process, phases = _Asker(backend.address), psutil.Process(backend.pid), list[Phase]()
+    asker, process, phases = Asker(backend.address), psutil.Process(backend.pid), list[Phase]()
     await asker.prepare()
     normal = await asker.capacity() / 2
     peak = 0.0
@@ -154,7 +162,7 @@ def main(console: Console, folder: Path, results: Path | None) -> int:
         Target("recovery after the highest rate", max(one.recovery for one in phases), 10.0, "s"),
         Target("memory that the highest rate adds", phases[-1].peak - phases[0].peak, 64.0, "MiB"),
         Target("503 without Retry-After", sum(one.without_retry_after for one in phases), 0, ""),
-        Target("requests without an answer", sum(one.answers.get("none", 0) for one in phases), 0, ""),
+        Target("requests without an answer", sum(one.unanswered for one in phases), 0, ""),
     ]
     if results:
         write(results, {"phases": [asdict(one) for one in phases]}, targets)
