@@ -46,7 +46,7 @@ _RULE: Final = """\
           description: >-
             {job} exposes no {{{{ $labels.metric }}}}: alerts that read it cannot fire.
           runbook_url: "{{{{ $externalLabels.inbox_url }}}}/runbooks/MetricsAbsent"
-          dashboard: "{{{{ $externalLabels.grafana_url }}}}/d/sistema-overview?viewPanel=1"
+          dashboard: "{{{{ $externalLabels.grafana_url }}}}/d/stack-health?viewPanel=8"
 """
 
 
