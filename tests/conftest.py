@@ -34,6 +34,7 @@ def _shared(item: pytest.Item) -> str:
     return mode if mode in ("containers", "processes") else item.nodeid.split("::")[0]
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files go to the workers whole, those that wait longest first: whole stacks, then what is end to end."""
     for item in items:
