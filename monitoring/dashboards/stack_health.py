@@ -34,7 +34,7 @@ def build() -> str:
         (8, [(8, ways.spans()), (8, ways.spans_lost()), (8, ways.span_metrics())]),
         "Storage",
         (8, [(9, ways.writes()), (9, _wal()), (6, _backup())]),
-        "What the parts take, and what they say",
+        "What the parts take and say",
         (8, [(8, _memory()), (8, _processor()), (8, _grafana())]),
         (10, [(24, _log())]),
     ]
