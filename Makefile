@@ -66,7 +66,7 @@ tour: $(VENV)/dev ## a first half hour, step by step: IN=it in Italian, PAGE=1 a
 	@$(RUN) -m scripts.tour
 
 test: $(VENV)/dev ## everything that this machine can run, and what it could not and why
-	@$(RUN) -m pytest -m "not quiet" -n $(WORKERS) --dist loadgroup --no-loadscope-reorder --cov --cov-report=; others=$$?; \
+	@$(RUN) -m pytest -m "not quiet" -n $(WORKERS) --cov --cov-report=; others=$$?; \
 	  $(RUN) -m pytest -m quiet --cov --cov-append --cov-report=term:skip-covered && exit $$others
 
 check: $(VENV)/dev ## formatting, types, configuration and dashboards, without starting anything; LIVE=1 asks the stack that runs

@@ -1,11 +1,13 @@
 """What all tests share."""
 
 import os
+import re
 import ssl
 from functools import cache
 from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from scripts.local import apart
 
@@ -28,16 +30,28 @@ _share = len(apart.PORTS) // 8
 apart.PORTS = apart.PORTS[_worker % 8 * _share : (_worker % 8 + 1) * _share]
 
 
-def _shared(item: pytest.Item) -> str:
+def _shared(nodeid: str) -> str:
     """What a test must not share with another that runs at the same time: the ports of a whole stack, else its file."""
-    mode = getattr(item, "callspec", None) and item.callspec.params.get("stack")  # type: ignore[attr-defined]
-    return mode if mode in ("containers", "processes") else item.nodeid.split("::")[0]
+    file, _, rest = nodeid.partition("::")
+    mode = re.search(r"\[(containers|processes)\b", rest)
+    return mode[1] if mode and "e2e" in file else file
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files go to the workers whole, those that wait longest first: whole stacks, then what is end to end."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_shared(item)))
+    """What waits longest comes first: whole stacks, then what is end to end."""
     order = {"containers": 0, "processes": 1}
-    items.sort(key=lambda item: (order.get(_shared(item), 3 - ("tests/e2e" in item.nodeid)), _shared(item)))
+    items.sort(key=lambda item: (order.get(_shared(item.nodeid), 3 - ("e2e" in item.nodeid)), _shared(item.nodeid)))
+
+
+class _ByWhatIsShared(LoadScopeScheduling):
+    """Gives a worker all tests that share something."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _shared(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """The order of the items stays: the largest files are not the longest."""
+    config.option.loadscopereorder = False
+    return _ByWhatIsShared(config, log)
