@@ -60,8 +60,9 @@ class Result:
 
     @property
     def holds(self) -> bool:
-        """Whether nothing that was promised is missing, and everything came back."""
-        return all(one.holds for one in self.findings) and all(one.recovery is not None for one in self.events)
+        """Whether something was owed and struck, nothing of it is missing, and everything came back."""
+        kept = all(one.holds and (one.owed or one.only_counted) for one in self.findings)
+        return bool(kept and self.findings and self.events) and all(one.recovery is not None for one in self.events)
 
 
 class Chaos:
@@ -129,7 +130,7 @@ class Chaos:
             return any(line.startswith(name) and float(line.split()[1]) >= since for line in text)
 
         def spans() -> bool:
-            new = next((trace for trace in reversed(self._book.traces) if trace not in seen), "")
+            new = next((trace for trace in reversed(list(self._book.traces)) if trace not in seen), "")
             return bool(new) and client.get(f"{self._stack.address('tempo')}/api/traces/{new}").is_success
 
         if part in _REQUESTS:

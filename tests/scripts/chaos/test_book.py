@@ -93,5 +93,13 @@ def test_a_result_is_written_with_counts_and_fails_where_something_is_lost_or_ne
     result = Result(1, 10, [back], [lost], Counter({"200": 3}))
     written = json.loads(json.dumps(as_json(result)))
     assert (written["findings"][0]["lost"], written["answers"], written["holds"]) == (1, {"200": 3}, False)
-    assert Result(1, 10, [back]).holds
-    assert not Result(1, 10, [Event("freeze", "loki", 1.0, None)]).holds
+    kept = compare_records("feedback", {"a": "5"}, {"a": "5"})
+    assert Result(1, 10, [back], [kept]).holds
+    assert not Result(1, 10, [Event("freeze", "loki", 1.0, None)], [kept]).holds
+
+
+def test_a_run_in_which_nothing_was_struck_or_nothing_was_owed_shows_nothing() -> None:
+    kept, back = compare_records("feedback", {"a": "5"}, {"a": "5"}), Event("kill -9", "loki", 1.0, 2.0)
+    assert not Result(1, 10, [], [kept]).holds
+    assert not Result(1, 10, [back], []).holds
+    assert not Result(1, 10, [back], [kept, compare_records("uploads", {}, {})]).holds
