@@ -12,7 +12,7 @@ OVERLAYS = sorted(path.name for path in PROJECT.glob("docker-compose.*.yml"))
 
 
 def test_loki_accepts_its_configuration() -> None:
-    assert refusal("loki", "-config.file=loki/loki.yml", "-verify-config") == ""
+    assert refusal("loki", "-config.file=loki/loki.yml", "-config.expand-env=true", "-verify-config") == ""
 
 
 def test_promtail_accepts_its_configuration() -> None:
@@ -20,7 +20,7 @@ def test_promtail_accepts_its_configuration() -> None:
 
 
 def test_tempo_accepts_its_configuration_without_a_warning() -> None:
-    said = accepted("tempo", "-config.file=tempo/tempo.yml", "-config.verify=true")
+    said = accepted("tempo", "-config.file=tempo/tempo.yml", "-config.expand-env=true", "-config.verify=true")
     assert "level=warn" not in said
 
 
@@ -52,6 +52,6 @@ def test_hadolint_finds_nothing_in_the_image(file: str) -> None:
 
 def test_a_mistake_in_a_file_is_named_with_its_line(tmp_path: Path) -> None:
     broken = tmp_path / "loki.yml"
-    broken.write_text((PROJECT / "loki" / "loki.yml").read_text().replace("retention_period: 168h", "retention: 168h"))
+    broken.write_text((PROJECT / "loki" / "loki.yml").read_text().replace("retention_period:", "retention:"))
     with pytest.raises(AssertionError, match=r"line \d+: field retention not found"):
-        accepted("loki", f"-config.file={broken}", "-verify-config")
+        accepted("loki", f"-config.file={broken}", "-config.expand-env=true", "-verify-config")
