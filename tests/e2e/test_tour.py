@@ -14,7 +14,7 @@ from scripts.drill.stacks import own
 from scripts.local.apart import NotHere, free_ports
 from tests.e2e.stack import until
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 PARTS = ("backend", "prometheus", "alertmanager", "alert-inbox", "loki", "tempo")
 
 
@@ -37,7 +37,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
 def tour(environment: dict[str, str], **more: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "scripts.tour"]
     return subprocess.run(
-        command, cwd=PROJECT, env={**environment, **more}, capture_output=True, text=True, timeout=280, check=False
+        command, cwd=PROJECT, env={**environment, **more}, capture_output=True, text=True, timeout=560, check=False
     )
 
 

@@ -8,6 +8,8 @@ import pytest
 from scripts.addresses import PROJECT
 from scripts.tour import workshop
 
+pytestmark = pytest.mark.timeout(400)
+
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
