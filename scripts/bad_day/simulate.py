@@ -4,7 +4,6 @@ import contextlib
 import itertools
 import json
 import os
-import socket
 import subprocess
 import threading
 import time
@@ -19,6 +18,7 @@ import httpx
 import yaml
 
 from scripts.bad_day.faults import Span
+from scripts.local.ports import free_port
 from scripts.receivers import CONFIG
 from scripts.timing import shortened
 
@@ -95,9 +95,7 @@ def _receiving(told: Told) -> Iterator[str]:
 def _alertmanager(program: Path, start: Path | None, folder: Path, config: Mapping[str, Any]) -> Iterator[str]:
     folder.mkdir(parents=True)
     (folder / "alertmanager.yml").write_text(yaml.safe_dump(dict(config)), encoding="utf-8")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     arguments = [
         str(program), f"--config.file={folder}/alertmanager.yml", f"--storage.path={folder}/data",
         "--cluster.listen-address=", f"--web.listen-address=127.0.0.1:{port}", "--log.level=error",

@@ -6,7 +6,6 @@ their rules come on that very data.
 
 import math
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -29,6 +28,7 @@ from scripts.bench import Skipped
 from scripts.bench.containers import run
 from scripts.bench.usage import until_ready
 from scripts.local.lookup import look
+from scripts.local.ports import free_port
 
 STEP = 60
 #: Hours of a block, and of the text that it is made from: a few hundred megabytes of it at a time.
@@ -175,9 +175,7 @@ def ask(client: httpx.Client, kind: str, **parameters: Any) -> Any:
 @contextmanager
 def prometheus(folder: Path) -> Iterator[str]:
     """A Prometheus over these blocks, which scrapes nothing and leaves them as they are; its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     config = folder.with_name("empty.yml")
     config.write_text("{}\n")
     whole = f"{BLOCK_HOURS}h"

@@ -20,13 +20,13 @@ from rich.table import Table
 from scripts.addresses import PROJECT
 from scripts.backend_process import BackendProcess
 from scripts.bench.results import Target, show_targets, write
+from scripts.drill.load import QUESTION
 from scripts.traffic.tally import quantile
 
 TIMES = (1, 2, 10)
 #: Clients of the measurement of what is normal, and its seconds.
 CLIENTS, CALIBRATION_SECONDS = 8, 10.0
 MIB = 1024**2
-_QUESTION = {"content": "How do I start the whole stack?"}
 
 
 @dataclass
@@ -72,7 +72,7 @@ class Asker:
         """One question; whether it was answered."""
         begun = time.monotonic()
         try:
-            answer = await self._client.post(self._paths[number % len(self._paths)], json=_QUESTION)
+            answer = await self._client.post(self._paths[number % len(self._paths)], json={"content": QUESTION})
         except httpx.HTTPError as error:
             self.answers[type(error).__name__] += 1
             return False

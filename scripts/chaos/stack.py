@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from scripts.addresses import PROJECT
 from scripts.drill import stacks
+from scripts.local.lookup import look
 from scripts.local.plan import Process
 
 #: How much faster than in the stack in use: the `for` of a minute is three seconds.
@@ -33,7 +33,7 @@ class Stack(stacks.Own):
         backend = self.processes.processes["backend"]
         settings = dict(backend.environment) | {"LOG_FILES": "1000", "LOG_QUEUE_LINES": "20000"}
         for name, change in (("mongodb", self._ferretdb), ("qdrant", self._qdrant)):
-            if program := _program({"mongodb": "ferretdb"}.get(name, name)):
+            if program := look({"mongodb": "ferretdb"}.get(name, name)):
                 data = place / "data" / name
                 data.mkdir(parents=True)
                 process, ours = change(program, data)
@@ -141,12 +141,6 @@ class Stack(stacks.Own):
         else:
             cards.append(("fill", "logs' disk", self.filled))
         return cards, not_done
-
-
-def _program(name: str) -> str | None:
-    """A store's program, looked for where the other programs are."""
-    folders = [os.environ.get("PATH", ""), os.environ.get("TOOLS_PATH", ""), str(PROJECT / ".tools")]
-    return shutil.which(name, path=os.pathsep.join(folders))
 
 
 @contextlib.contextmanager

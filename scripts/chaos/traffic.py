@@ -17,12 +17,12 @@ import httpx
 
 from app.core.log_writer import LogFiles
 from scripts.chaos.book import Book
+from scripts.drill.load import QUESTION
 
 #: Of lines, in minutes: what clocks of machines that nobody keeps in time differ by. Loki takes none from 10 ahead.
 SHIFT_MINUTES = 9.0
 #: Seconds between two lines with shifted times.
 LINE_SECONDS = 0.2
-_QUESTION = "How do I start the whole stack?"
 
 
 class Traffic:
@@ -81,7 +81,7 @@ class Traffic:
             self._session = answer["session_id"] if answer else ""
         if self._session:
             path = f"/api/v1/chat/sessions/{self._session}/messages"
-            if answer := await self._send(client, "message", path, json={"content": _QUESTION}):
+            if answer := await self._send(client, "message", path, json={"content": QUESTION}):
                 self._book.messages[answer["message_id"]] = answer["answer"]
                 self._unrated.append(answer["message_id"])
 

@@ -78,6 +78,13 @@ def _is_free(port: int) -> bool:
     return can_be_bound(port)
 
 
+def free_port() -> int:
+    """A port of loopback that nobody listens on, by the system's choice."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
 def can_be_bound(port: int) -> bool:
     """Whether a server could listen on a port of loopback now."""
     with socket.socket() as probe:

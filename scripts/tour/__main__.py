@@ -66,7 +66,7 @@ class Tour:
                 self._show(number, told)
                 continue
             try:
-                given = step.do(self._place) if answer == "d" or (step.name == "signals" and not answer) else answer
+                given = step.answer(self._place, answer, do=answer == "d")
                 self._done(told, self._wait(step, given))
                 return
             except NotYet as reason:

@@ -70,8 +70,8 @@ def make_page(language: str) -> FastAPI:
         told = text(lang if lang in LANGUAGES else language, step.name)
         with one_at_a_time:
             try:
-                answer = step.do(place) if given.do or (step.name == "signals" and not given.answer) else given.answer
-                facts = wait(lambda: step.check(place, answer), step.seconds if given.do else 5, lambda _: None)
+                answer = step.answer(place, given.answer, given.do)
+                facts = wait(lambda: step.check(place, answer), step.seconds if given.do else 5)
             except NotYet as reason:
                 return Outcome(
                     done=False,

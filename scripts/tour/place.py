@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 import httpx
 
-from scripts.addresses import PROJECT, address
+from scripts.addresses import address
+from scripts.drill.load import QUESTION
 from scripts.find.__main__ import Places, places
 from scripts.find.search import Story, search
 
@@ -15,7 +16,6 @@ Found = TypeVar("Found")
 #: Between two looks (seconds).
 POLL_SECONDS = 0.5
 MESSAGES = "/api/v1/chat/sessions/{session_id}/messages"
-QUESTION = "How do I start the whole stack?"
 
 
 class NotYet(Exception):
@@ -81,7 +81,7 @@ class Place:
         return any(one["status"] == status for one in arrived)
 
 
-def wait(what: Callable[[], Found], seconds: float, say: Callable[[str], None]) -> Found:
+def wait(what: Callable[[], Found], seconds: float, say: Callable[[str], object] = lambda _: None) -> Found:
     """The first answer that is no NotYet; the last NotYet when `seconds` are over. `say` hears what is waited for."""
     until = time.monotonic() + seconds
     while True:
@@ -92,6 +92,3 @@ def wait(what: Callable[[], Found], seconds: float, say: Callable[[str], None]) 
                 raise
             say(str(reason))
         time.sleep(POLL_SECONDS)
-
-
-__all__ = ["MESSAGES", "PROJECT", "QUESTION", "NotYet", "Place", "wait"]

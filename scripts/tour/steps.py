@@ -3,6 +3,7 @@
 What a step says stands in texts/, by its name. A check returns the facts that its text quotes.
 """
 
+import contextlib
 import re
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from uuid import uuid4
 
 from scripts.addresses import PROJECT, address
 from scripts.tour import workshop
-from scripts.tour.place import MESSAGES, NotYet, Place
+from scripts.tour.place import MESSAGES, NotYet, Place, wait
 
 Facts = dict[str, str]
 #: Longer than anybody needs for the steps between, and still an end (seconds).
@@ -33,6 +34,12 @@ class Step:
     seconds: float = 60
     asks: bool = False
     begin: Callable[[Place], None] = lambda place: None
+    #: Done by the tour also when somebody gives no answer.
+    obliging: bool = False
+
+    def answer(self, place: Place, given: str, do: bool) -> str:
+        """What is to be checked: the given answer, or what the tour's own doing comes to."""
+        return self.do(place) if do or (self.obliging and not given) else given
 
 
 def _start(place: Place) -> str:
@@ -118,21 +125,17 @@ def _alert_arrives(place: Place, _: str) -> Facts:
 def _exemplar(place: Place) -> str:
     """The newest exemplar of a failed question, made by one if need be."""
     place.ask(f"tour-{uuid4().hex[:12]}")
-    query = f'http_request_duration_seconds_bucket{{job="backend", endpoint="{MESSAGES}"}}'
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
-        now = time.time()
-        found = place.get("prometheus", "/api/v1/query_exemplars", query=query, start=now - 600, end=now)["data"]
-        newest = sorted(
-            (one["timestamp"], one["labels"]["trace_id"]) for series in found for one in series["exemplars"]
-        )
-        for _, trace in reversed(newest):
-            try:
-                _cause(place, trace)
-            except NotYet:
-                continue
+    return wait(lambda: _newest_failure(place), 60)
+
+
+def _newest_failure(place: Place) -> str:
+    query, now = f'http_request_duration_seconds_bucket{{job="backend", endpoint="{MESSAGES}"}}', time.time()
+    found = place.get("prometheus", "/api/v1/query_exemplars", query=query, start=now - 600, end=now)["data"]
+    newest = sorted((one["timestamp"], one["labels"]["trace_id"]) for series in found for one in series["exemplars"])
+    for _, trace in reversed(newest):
+        with contextlib.suppress(NotYet):
+            _cause(place, trace)
             return str(trace)
-        time.sleep(1)
     raise NotYet("Prometheus has no exemplar of a failed question")
 
 
@@ -153,17 +156,24 @@ _REASONS = 'sum by (reason) (increase(ai_errors_total{job="backend"}[15m])) > 0'
 
 def _read_reasons(place: Place) -> str:
     place.ask(f"tour-{uuid4().hex[:12]}")
-    until = time.monotonic() + 60
-    while not (found := place.values(_REASONS)) and time.monotonic() < until:
-        time.sleep(1)
-    return str(found[0]["metric"]["reason"]) if found else ""
+    return wait(lambda: _first_reason(place), 60)
+
+
+def _reasons(place: Place) -> list[str]:
+    return sorted(one["metric"]["reason"] for one in place.values(_REASONS))
+
+
+def _first_reason(place: Place) -> str:
+    for reason in _reasons(place):
+        return reason
+    raise NotYet("no call of the AI has failed within the last 15 minutes")
 
 
 def _reason_known(place: Place, answer: str) -> Facts:
     page = place.call("GET", "alert-inbox", "/runbooks/AIServiceDown")
     if page.is_error:
         raise NotYet(f"the runbook's page answers {page.status_code}")
-    reasons = sorted(one["metric"]["reason"] for one in place.values(_REASONS))
+    reasons = _reasons(place)
     if answer.strip() not in reasons:
         raise NotYet(f"{answer.strip() or 'nothing'} is not among the reasons that the runbook's first command shows")
     return {"reason": answer.strip(), "reasons": ", ".join(reasons)}
@@ -205,7 +215,7 @@ def _own_is_sound(place: Place, _: str) -> Facts:
 
 STEPS: tuple[Step, ...] = (
     Step("up", _start, lambda place, _: _runs(place), seconds=120),
-    Step("signals", _ask, _three_signals, asks=True, begin=_name_request),
+    Step("signals", _ask, _three_signals, asks=True, begin=_name_request, obliging=True),
     Step("code", _look_up, _is_defined_there, asks=True, seconds=15),
     Step("break", _break, _alert_arrives, seconds=300, begin=_note_begin),
     Step("cause", _exemplar, _cause, asks=True, seconds=30),

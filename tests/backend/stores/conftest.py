@@ -20,6 +20,7 @@ from app.stores.documents import DocumentStore
 from app.stores.mongo import MongoDocumentStore
 from app.stores.sqlite import SqliteDocumentStore
 from app.stores.vectors import VectorStore
+from scripts.local.ports import free_port
 
 ROOT = Path(__file__).parents[3]
 DIMENSIONS = 8
@@ -40,13 +41,6 @@ def find_program(*names: str) -> Path | None:
             if file.is_file() and os.access(file, os.X_OK):
                 return file
     return None
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def run_server(command: list[str], folder: Path, port: int, environment: dict[str, str]) -> Iterator[None]:

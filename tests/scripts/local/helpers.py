@@ -1,6 +1,5 @@
 """Small programs that stand as services, and a web server's files."""
 
-import socket
 import stat
 import sys
 import time
@@ -46,13 +45,6 @@ def program(path: Path, source: str) -> Path:
 def versioned(path: Path, told: str) -> Path:
     """A program that only tells its version."""
     return program(path, f"print({told!r})\n")
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass

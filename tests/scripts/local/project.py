@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from scripts.local.cli import main
-from scripts.local.ports import ours
+from scripts.local.ports import free_port, ours
 from scripts.local.supervise import Supervisor
-from tests.scripts.local.helpers import IDLE_PROGRAM, WEB_PROGRAM, free_port, program
+from tests.scripts.local.helpers import IDLE_PROGRAM, WEB_PROGRAM, program
 
 COMPOSE = """
 services:

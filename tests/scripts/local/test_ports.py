@@ -12,8 +12,7 @@ import pytest
 
 from scripts.local.compose import Local, Port, Service
 from scripts.local.plan import MARK
-from scripts.local.ports import conflicts, ours
-from tests.scripts.local.helpers import free_port
+from scripts.local.ports import conflicts, free_port, ours
 
 HOLD = "import socket, sys; s = socket.create_server(('127.0.0.1', int(sys.argv[1]))); print(flush=True); input()"
 

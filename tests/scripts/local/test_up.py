@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from scripts.local.ports import ours
-from tests.scripts.local.helpers import IDLE_PROGRAM, free_port, program
+from scripts.local.ports import free_port, ours
+from tests.scripts.local.helpers import IDLE_PROGRAM, program
 from tests.scripts.local.project import Project, eventually
 
 

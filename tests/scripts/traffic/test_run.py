@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 from dataclasses import replace
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 from starlette.responses import JSONResponse
 
+from scripts.local import ports
 from scripts.traffic.__main__ import main
 from scripts.traffic.display import Plain
 from scripts.traffic.options import Options
@@ -25,9 +25,7 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 
 @pytest.fixture
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    return ports.free_port()
 
 
 def arguments(root: Path, url: str, **more: str) -> list[str]:
