@@ -123,16 +123,19 @@ upgrade-packages: ## the same with the newest versions
 	@$(MAKE) lock UPGRADE=--upgrade
 
 # The environment, made anew when a pinned package changes: `run` to use Specola, `dev` to work on it.
+# --no-deps: the files name all there is; pip would look up what they already pin, and stumble over each new release of
+# a package that is asked for with an extra.
+FROZEN := -q --disable-pip-version-check --no-deps --require-hashes
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Specola needs Python 3.11 or newer, this is " + sys.version)'
 	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/run: requirements.txt $(VENV)/bin/python
 	@echo "installing what it takes to run (once)"
-	@$(RUN) -m pip install -q --disable-pip-version-check --require-hashes -r requirements.txt
+	@$(RUN) -m pip install $(FROZEN) -r requirements.txt
 	@touch $@
 
 $(VENV)/dev: requirements-dev.txt $(VENV)/run
 	@echo "installing what it takes to work on it (once)"
-	@$(RUN) -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@$(RUN) -m pip install $(FROZEN) -r requirements-dev.txt
 	@touch $@

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.drill import stacks
+from scripts.local.apart import NotHere
 from scripts.local.lookup import look
 from scripts.local.plan import Process
 
@@ -19,6 +20,8 @@ from scripts.local.plan import Process
 FACTOR = 20.0
 #: What is killed and frozen. alert-inbox, by which deliveries are known, is only cut off.
 PARTS = ("backend", "mongodb", "qdrant", "prometheus", "alertmanager", "loki", "promtail", "tempo")
+#: Where what was acknowledged is looked for at the end: a run without them could not fail.
+COMPARED = ("loki", "promtail", "tempo")
 
 #: A fault, the part that it strikes, and how it is made.
 Card = tuple[str, str, Callable[[str], contextlib.AbstractContextManager[None]]]
@@ -30,6 +33,8 @@ class Stack(stacks.Own):
     def __init__(self, place: Path) -> None:
         """Raises NotHere where a program is missing without which there is no stack."""
         super().__init__(place, FACTOR)
+        if reasons := [reason for part in COMPARED if (reason := self.missing(part))]:
+            raise NotHere("\n".join(reasons))
         backend = self.processes.processes["backend"]
         settings = dict(backend.environment) | {"LOG_FILES": "1000", "LOG_QUEUE_LINES": "20000"}
         for name, change in (("mongodb", self._ferretdb), ("qdrant", self._qdrant)):
