@@ -1,14 +1,11 @@
-"""Ways onwards from a panel: to the logs and traces of the same window, and to other dashboards.
+"""Ways onwards from a panel: to the logs and traces of the same window, and to other dashboards."""
 
-Explore's `left=` form of address is used because Grafana 9 knows no other one and later ones still read it.
-"""
-
-import json
 import re
 from typing import Final
-from urllib.parse import quote
 
 from grafana_foundation_sdk.models import dashboard as model
+
+from monitoring import explore
 
 PROMETHEUS: Final = "prometheus"
 LOKI: Final = "loki"
@@ -29,14 +26,9 @@ def _link(title: str, url: str) -> model.DashboardLink:
 
 
 def _explore(title: str, uid: str, query: dict[str, object]) -> model.DashboardLink:
-    state = {
-        "datasource": uid,
-        "queries": [{"refId": "A", "datasource": {"type": uid, "uid": uid}, **query}],
-        "range": {"from": "${__from}", "to": "${__to}"},
-    }
-    encoded = quote(json.dumps(state, separators=(",", ":")), safe="")
+    encoded = explore.path(uid, query, "${__from}", "${__to}")
     # Grafana replaces its own placeholders only where it can still read them.
-    return _link(title, "/explore?left=" + _PLACEHOLDER.sub(_readable, encoded))
+    return _link(title, _PLACEHOLDER.sub(_readable, encoded))
 
 
 def _readable(found: re.Match[str]) -> str:

@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import quote
 
+from monitoring import explore
 from scripts.find.model import Line, SourceError
 from scripts.report import board as boards
 from scripts.report.board import Board, Json, Window, fill
@@ -19,7 +19,10 @@ LINES: Final = 50
 
 @dataclass(frozen=True)
 class Stores:
-    """Whoever can be asked. `files` stand in for Loki's lines where it does not run; `scrape` in seconds."""
+    """Whoever can be asked. `files` stand in for Loki's lines where it does not run; `scrape` in seconds.
+
+    Grafana is only led to: `grafana` is its address, `version` its major one.
+    """
 
     prometheus: Prometheus
     loki: Loki
@@ -27,6 +30,7 @@ class Stores:
     files: Files
     grafana: str
     scrape: float
+    version: int = explore.TRACEQL_TAKES_IDS
 
 
 @dataclass(frozen=True)
@@ -103,16 +107,16 @@ def ask(panel: Json, about: Context, stores: Stores) -> Answer:
             answer.series += _named(stores.loki.range(query, about.window, answer.step), target)
         elif source == "tempo":
             rows = stores.tempo.traces(query, about.window, int(target.get("limit") or 20))
-            answer.tables.append(Table(rows, [trace_link(stores.grafana, row["Trace ID"]) for row in rows]))
+            answer.tables.append(Table(rows, [trace_link(stores, row["Trace ID"], about.window) for row in rows]))
         else:
             raise SourceError(f"data of the kind {source!r} cannot be asked for here")
     return answer
 
 
-def trace_link(grafana: str, trace: str) -> str:
+def trace_link(stores: Stores, trace: str, window: Window) -> str:
     """A trace in Grafana's Explore."""
-    state = f'{{"datasource":"tempo","queries":[{{"refId":"A","queryType":"traceql","query":"{trace}"}}]}}'
-    return f"{grafana}/explore?left={quote(state, safe='{}[]:,')}"
+    query = explore.one_trace(trace, stores.version)
+    return stores.grafana + explore.path("tempo", query, *explore.window(window.start, window.end))
 
 
 def _prometheus(panel: Json, target: Json, query: str, window: Window, store: Prometheus, answer: Answer) -> None:

@@ -13,6 +13,7 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from scripts.addresses import PROJECT, address, setting
+from scripts.find.links import major
 from scripts.find.model import SourceError
 from scripts.report import board as boards
 from scripts.report.ask import Context, Stores, context
@@ -49,7 +50,12 @@ def stores() -> Stores:
     """Whoever answers on this machine."""
     folder = PROJECT / (setting("LOG_DIR") or "logs")
     found = Prometheus(address("prometheus")), Loki(address("loki")), Tempo(address("tempo")), Files(folder)
-    return Stores(*found, address("grafana"), boards.scrape_interval())
+    grafana = address("grafana")
+    try:
+        version = major(grafana)
+    except SourceError:
+        version = Stores.version  # whichever runs when a link is followed: most likely a newer one
+    return Stores(*found, grafana, boards.scrape_interval(), version)
 
 
 def section(board: Board, window: Window, where: Stores, told: Told = lambda _: None) -> Section:

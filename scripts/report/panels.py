@@ -88,7 +88,7 @@ def _chart(panel: Json, answer: Answer, about: Context, stores: Stores) -> Drawn
     if base.option("thresholdsStyle", "mode") == "dashed":
         for value, colour in base.steps:
             canvas.limit(value, colour)
-    _dots(canvas, answer, base, stores, lambda value: value)
+    _dots(canvas, answer, base, about, stores, lambda value: value)
     calculations = (panel.get("options", {}).get("legend") or {}).get("calcs") or ["lastNotNull"]
     return {
         "kind": "chart",
@@ -102,9 +102,11 @@ def _chart(panel: Json, answer: Answer, about: Context, stores: Stores) -> Drawn
     }
 
 
-def _dots(canvas: charts.Canvas, answer: Answer, base: Look, stores: Stores, place: Callable[[float], float]) -> None:
+def _dots(
+    canvas: charts.Canvas, answer: Answer, base: Look, about: Context, stores: Stores, place: Callable[[float], float]
+) -> None:
     for dot in answer.exemplars:
-        link, title = trace_link(stores.grafana, dot.trace), f"{base.text(dot.value)}, trace {dot.trace}"
+        link, title = trace_link(stores, dot.trace, about.window), f"{base.text(dot.value)}, trace {dot.trace}"
         canvas.dot(dot.time, place(dot.value), "#CC79A7", link, title)
 
 
@@ -130,7 +132,7 @@ def _heat(panel: Json, answer: Answer, about: Context, stores: Stores) -> Drawn:
     canvas.cells(times, answer.step, cells, panel["options"]["color"]["exponent"])
     # Buckets are drawn equally high, whatever their bounds.
     edges = [0.0, *(bound if math.isfinite(bound) else 2 * bounds[-2] for bound in bounds)]
-    _dots(canvas, answer, base, stores, lambda value: float(np.interp(value, edges, range(len(edges)))))
+    _dots(canvas, answer, base, about, stores, lambda value: float(np.interp(value, edges, range(len(edges)))))
     every = math.ceil(len(bounds) / 6)
     ys = [(100 * (i + 1) / len(bounds), base.text(bound)) for i, bound in enumerate(bounds) if i % every == every - 1]
     chart = charts.Chart(0, len(bounds), canvas.svg(), ys, charts.time_ticks(about.window))

@@ -2,9 +2,12 @@
 
 import base64
 import io
+import json
 import re
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
+from urllib.parse import unquote
 
 import httpx
 import pytest
@@ -180,9 +183,16 @@ def test_a_dot_leads_to_its_trace(places: Places, monkeypatch: pytest.MonkeyPatc
 
     dots = [Exemplar(END - 60, 12.0, "0af7651916cd43dd8448eb211c80319c"), Exemplar(END - 60, 1e9, "outside")]
     monkeypatch.setattr(Prometheus, "exemplars", lambda *_: dots)
-    found = page([panel("timeseries", WAVE, query={**LINE, "exemplar": True})], places.stores)
-    assert "%220af7651916cd43dd8448eb211c80319c%22" in found.source
+    drawn = panel("timeseries", WAVE, query={**LINE, "exemplar": True})
+    found = page([drawn], places.stores)
     assert "outside" not in found.source
+    old = page([drawn], replace(places.stores, version=9))
+    for version, kind in ((found, "traceql"), (old, "traceId")):
+        (link,) = re.findall(r'(/explore\?left=[^"]+)"', version.source)
+        left = json.loads(unquote(link.removeprefix("/explore?left=")))
+        assert (left["queries"][0]["queryType"], left["queries"][0]["query"]) == (kind, dots[0].trace)
+        assert left["queries"][0]["datasource"] == {"type": "tempo", "uid": "tempo"}
+        assert left["range"] == {"from": f"{WINDOW.start * 1000:.0f}", "to": f"{WINDOW.end * 1000:.0f}"}
 
 
 def test_traces_are_rows_with_links(places: Places) -> None:
