@@ -6,9 +6,13 @@ do, and ten times five times as much.
 
 import asyncio
 import contextlib
+import json
 import os
+import sys
 import time
+from asyncio.subprocess import PIPE
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,7 +24,7 @@ from rich.table import Table
 from scripts.addresses import PROJECT
 from scripts.backend_process import BackendProcess
 from scripts.bench.results import Target, show_targets, write
-from scripts.drill.load import QUESTION
+from scripts.chaos.sender import Sender
 from scripts.traffic.tally import quantile
 
 TIMES = (1, 2, 10)
@@ -50,79 +54,43 @@ class Phase:
         return sum(number for what, number in self.answers.items() if not (what.isdigit() or what == "late"))
 
 
-class Asker:
-    """Asks questions, and keeps how they were answered."""
-
-    def __init__(self, address: str) -> None:
-        limits = httpx.Limits(max_connections=2000, max_keepalive_connections=400)
-        self._client = httpx.AsyncClient(base_url=address, timeout=30, limits=limits, trust_env=False)
-        self.answers, self.durations, self.without = Counter[str](), list[float](), 0
-        self._paths: list[str] = []
-        self._left = set[asyncio.Task[bool]]()
-
-    async def prepare(self) -> None:
-        """One document and some sessions."""
+def prepare(address: str) -> list[str]:
+    """One document and some sessions; the paths to which questions go."""
+    with httpx.Client(base_url=address, timeout=30, trust_env=False) as client:
         file = {"file": ("README.md", (PROJECT / "README.md").read_bytes(), "text/markdown")}
-        (await self._client.post("/api/v1/documents", files=file)).raise_for_status()
-        for _ in range(50):
-            session = (await self._client.post("/api/v1/chat/sessions")).json()["session_id"]
-            self._paths.append(f"/api/v1/chat/sessions/{session}/messages")
-
-    async def ask(self, number: int) -> bool:
-        """One question; whether it was answered."""
-        begun = time.monotonic()
-        try:
-            answer = await self._client.post(self._paths[number % len(self._paths)], json={"content": QUESTION})
-        except httpx.HTTPError as error:
-            self.answers[type(error).__name__] += 1
-            return False
-        self.answers[str(answer.status_code)] += 1
-        self.without += answer.status_code == 503 and "retry-after" not in answer.headers
-        if answer.is_success:
-            self.durations.append(time.monotonic() - begun)
-        return answer.is_success
-
-    async def capacity(self) -> float:
-        """Requests a second with nobody pausing, in the best second: in the others, others may have had the machine."""
-        begun, done = time.monotonic(), Counter[int]()
-
-        async def client(number: int) -> None:
-            while time.monotonic() - begun < CALIBRATION_SECONDS:
-                answered = await self.ask(number)  # first: `+=` would add to what the count was before the question
-                done[int(time.monotonic() - begun)] += answered
-
-        await asyncio.gather(*map(client, range(CLIENTS)))
-        return float(max(done.values()))
-
-    async def steadily(self, rate: float, seconds: float) -> None:
-        """Requests at their own times, however slowly the answers come."""
-        start, tasks = time.monotonic(), set[asyncio.Task[bool]]()
-        for number in range(int(rate * seconds)):
-            wait = start + number / rate - time.monotonic()
-            if wait < -1:  # this program has no time for it: to send it later would be another load
-                self.answers["late"] += 1
-                continue
-            await asyncio.sleep(max(0.0, wait))
-            tasks.add(task := asyncio.create_task(self.ask(number)))
-            task.add_done_callback(tasks.discard)
-        self._left = tasks
-
-    async def recovery(self, p99: float) -> float:
-        """Seconds from the last request of a load until five in a row are answered within twice the normal p99."""
-        begun, in_a_row, end = time.monotonic(), 0, 0.0
-        while in_a_row < 5 and time.monotonic() - begun < 60:
-            asked, well = time.monotonic(), await self.ask(0)
-            end = time.monotonic()
-            in_a_row = in_a_row + 1 if well and end - asked <= max(2 * p99, 0.25) else 0
-        await asyncio.gather(*self._left)
-        return end - begun
+        client.post("/api/v1/documents", files=file).raise_for_status()
+        sessions = (client.post("/api/v1/chat/sessions").json()["session_id"] for _ in range(50))
+        return [f"/api/v1/chat/sessions/{session}/messages" for session in sessions]
 
 
-async def measure(backend: BackendProcess, seconds: float) -> list[Phase]:
+async def capacity(sender: Sender) -> float:
+    """Requests a second with nobody pausing, in the best second: in the others, others may have had the machine."""
+    begun, done = time.monotonic(), Counter[int]()
+
+    async def client(number: int) -> None:
+        while time.monotonic() - begun < CALIBRATION_SECONDS:
+            answered = await sender.ask(number)  # first: `+=` would add to what the count was before the question
+            done[int(time.monotonic() - begun)] += answered
+
+    await asyncio.gather(*map(client, range(CLIENTS)))
+    return float(max(done.values()))
+
+
+async def recovery(sender: Sender, p99: float) -> float:
+    """Seconds from now until five questions in a row are answered within twice the normal p99; 60 at most."""
+    begun, in_a_row, end = time.monotonic(), 0, 0.0
+    while in_a_row < 5 and time.monotonic() - begun < 60:
+        asked, well = time.monotonic(), await sender.ask(0)
+        end = time.monotonic()
+        in_a_row = in_a_row + 1 if well and end - asked <= max(2 * p99, 0.25) else 0
+    return end - begun
+
+
+async def measure(backend: BackendProcess, seconds: float, say: Callable[[str], None]) -> list[Phase]:
     """All rates, one after the other."""
-    asker, process, phases = Asker(backend.address), psutil.Process(backend.pid), list[Phase]()
-    await asker.prepare()
-    normal = await asker.capacity() / 2
+    paths, process, phases = prepare(backend.address), psutil.Process(backend.pid), list[Phase]()
+    here = Sender(backend.address, paths)
+    normal = await capacity(here) / 2
     peak = 0.0
 
     async def watch() -> None:
@@ -132,16 +100,23 @@ async def measure(backend: BackendProcess, seconds: float) -> list[Phase]:
             await asyncio.sleep(0.1)
 
     for times in TIMES:
-        asker.answers, asker.durations, asker.without = Counter(), [], 0
+        say(f"{times} times the normal rate, {normal * times:.0f}/s, for {seconds:g} s")
         peak = before = process.memory_info().rss / MIB
         watcher = asyncio.create_task(watch())
-        await asker.steadily(normal * times, seconds)
-        answers, durations = asker.answers, asker.durations
-        usual = phases[0].p99 if phases else quantile(durations, 0.99)
-        back = await asker.recovery(usual)
+        command = [sys.executable, "-m", "scripts.chaos.sender", backend.address, str(normal * times), str(seconds)]
+        sender = await asyncio.create_subprocess_exec(*command, cwd=PROJECT, stdin=PIPE, stdout=PIPE, limit=2**26)
+        assert sender.stdin
+        assert sender.stdout
+        sender.stdin.write("\n".join(paths).encode())
+        sender.stdin.close()
+        await sender.stdout.readline()
+        # What the first rate is answered like is not known before it is over.
+        back = await recovery(here, phases[0].p99 if phases else 1.0)
+        told = json.loads(await sender.stdout.readline())
         watcher.cancel()
-        after, p99 = process.memory_info().rss / MIB, quantile(durations, 0.99)
-        phases.append(Phase(times, normal * times, dict(answers), p99, before, peak, after, asker.without, back))
+        after, p99 = process.memory_info().rss / MIB, quantile(told["durations"], 0.99)
+        rest = told["answers"], p99, before, peak, after, told["without_retry_after"], back
+        phases.append(Phase(times, normal * times, *rest))
         await asyncio.sleep(2)
     return phases
 
@@ -150,7 +125,7 @@ def main(console: Console, folder: Path, results: Path | None) -> int:
     """SECONDS of each rate, 60 by default; writes `results`. 0 when every target is met."""
     with contextlib.ExitStack() as stack:
         backend = stack.enter_context(BackendProcess(folder))
-        phases = asyncio.run(measure(backend, float(os.environ.get("SECONDS") or 60)))
+        phases = asyncio.run(measure(backend, float(os.environ.get("SECONDS") or 60), console.print))
     table = Table("times normal", "requests/s", "answers", "p99 of 200", "memory before", "peak", "after", "over after")
     for one in phases:
         answers = ", ".join(f"{status}: {number}" for status, number in sorted(one.answers.items()))
