@@ -208,7 +208,6 @@ def _series_of_yesterday() -> model.Panel:
         empty="No part was there a day before",
         onwards=_ONWARDS,
         limits=limits.too_high(limit("SeriesGrowth")),
-        decimals=0,
     )
     now, before = (f'avg by (job) (scrape_samples_scraped{{job=~".+"}}{offset})' for offset in ("", " offset 1d"))
     return shapes.time_series(about, [shapes.Line(f"{now} - {before}", "{{job}}")])
@@ -268,7 +267,6 @@ def _passages() -> model.Panel:
         unit=shapes.COUNT,
         empty="No Qdrant answers: the embedded store counts none",
         onwards=[links.dashboard("AI & Chat Analytics", "ai-chat-analytics"), *_ONWARDS],
-        decimals=0,
         low=0,
     )
     return _amount(about, "passages")
@@ -284,7 +282,6 @@ def _documents() -> model.Panel:
         unit=shapes.COUNT,
         empty="No backend answers Prometheus",
         onwards=[links.traces("Indexed documents' traces", '{ name = "index document" }'), *_ONWARDS],
-        decimals=0,
         low=0,
     )
     return _amount(about, "documents")

@@ -122,6 +122,9 @@ def _lint_panel(panel: Any, exposition: Exposition, choosers: set[str]) -> Itera
         yield "panel-thresholds", "needs thresholds, if only a base colour: Grafana's own turn red at 80"
     if not defaults.get("noValue"):
         yield "panel-no-value", "needs a text for when there is no data"
+    if panel["type"] == "timeseries" and 0 in _decimals(panel.get("fieldConfig", {})):
+        # Grafana blanks the ticks in between, as values that are not there: it writes noValue at each of them.
+        yield "panel-axis-decimals", "with 0 decimals its axis says what stands for no data: leave decimals to Grafana"
     if not panel.get("links"):
         yield "panel-links", "needs a link onwards"
     targets = panel.get("targets", [])
@@ -139,6 +142,12 @@ def _units(config: Any) -> Iterator[tuple[str, str]]:
         for given in override["properties"]:
             if given["id"] == "unit":
                 yield f"the unit of {override['matcher']['options']}", given["value"]
+
+
+def _decimals(config: Any) -> Iterator[Any]:
+    yield config.get("defaults", {}).get("decimals")
+    for override in config.get("overrides", []):
+        yield from (given["value"] for given in override["properties"] if given["id"] == "decimals")
 
 
 def _lint_target(target: Any, exposition: Exposition, choosers: set[str], step: str) -> list[Fault]:

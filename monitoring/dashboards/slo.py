@@ -116,7 +116,6 @@ def _firing() -> model.Panel:
         empty="No budget was spent too fast in the shown time",
         onwards=[links.error_logs(), links.logs("Alerts in the logs", labels='service="alert-inbox"')],
         limits=limits.Limits(limits.BAD),
-        decimals=0,
         low=0,
     )
     line = shapes.Line(f"count by (alertname) (ALERTS{{{_ALERTS}}})", "{{alertname}}")
@@ -219,7 +218,6 @@ def _bad(number: int, objective: slo.Objective) -> model.Panel:
         empty=_NOTHING_COUNTED,
         onwards=_ONWARDS,
         limits=limits.too_high(objective.minimum_bad),
-        decimals=0,
         low=0,
     )
     line = shapes.Line(f'slo:bad_events:sum_1h{{slo="{objective.name}"}}', "bad")

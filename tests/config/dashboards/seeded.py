@@ -184,6 +184,10 @@ FAULTS = {
         key("Error Rate", "fieldConfig.defaults.unit", "seconds"),
         "panel-units-rule",
     ),
+    "an axis that says at every half that there is no data": (
+        lambda boards: panel(boards[OVERVIEW], "Error Rate")["fieldConfig"]["defaults"].update(decimals=0),
+        "panel-axis-decimals",
+    ),
     "a column's unit that Grafana does not know": (
         key("Error Rate", "fieldConfig.overrides.0.properties", [{"id": "unit", "value": "dollars"}]),
         "panel-units-rule",
