@@ -1,7 +1,9 @@
 """Faults that break a configuration or hurt a process: made in a stack of the drill's own alone."""
 
 import contextlib
+import json
 import os
+import secrets
 import shutil
 import signal
 import threading
@@ -181,3 +183,47 @@ def frozen(part: str, stopped: float, runs: float) -> Fault:
             thread.join()
 
     return Fault(f"{part} frozen for {stopped:g} s, again and again", make, (part,), frozenset({part}), own=True)
+
+
+def spans_flooded() -> Fault:
+    """Another program sends more spans than Tempo takes: 30 MB at once, where 20 MB are its burst."""
+
+    @contextlib.contextmanager
+    def make(stack: Stack) -> Iterator[None]:
+        address = f"http://127.0.0.1:{_own(stack).processes.port('tempo', 4318)}/v1/traces"
+        body, end = _spans(1000), threading.Event()
+
+        def send() -> None:
+            with httpx.Client(timeout=30, trust_env=False) as client:
+                while not end.is_set():
+                    for _ in range(6):
+                        client.post(address, content=body, headers={"content-type": "application/json"})
+                    end.wait(0.5)
+
+        thread = threading.Thread(target=send, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            end.set()
+            thread.join()
+
+    return Fault("30 MB of spans at once, again and again", make, ("tempo",), frozenset({"tempo"}), own=True)
+
+
+def _spans(number: int) -> bytes:
+    """So many spans of 5 kB each, in OTLP's JSON; each is a trace of its own."""
+    now = time.time_ns()
+    spans = [
+        {
+            "traceId": secrets.token_hex(16),
+            "spanId": secrets.token_hex(8),
+            "name": "drill",
+            "startTimeUnixNano": str(now),
+            "endTimeUnixNano": str(now + 1),
+            "attributes": [{"key": f"drill.{key}", "value": {"stringValue": "." * 1000}} for key in range(5)],
+        }
+        for _ in range(number)
+    ]
+    service = {"attributes": [{"key": "service.name", "value": {"stringValue": "drill"}}]}
+    return json.dumps({"resourceSpans": [{"resource": service, "scopeSpans": [{"spans": spans}]}]}).encode()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 from scripts.drill import broken
-from scripts.drill.faults import Fault, dissatisfied, injected, requests, restarted, silenced, stopped
+from scripts.drill.faults import Fault, dissatisfied, injected, memory_taken, requests, restarted, silenced, stopped
 from scripts.drill.load import Load
 
 
@@ -70,10 +70,12 @@ DRILLS: tuple[Drill, ...] = (
     Drill("AlertmanagerNotificationsFailing", _SECOND_WEBHOOK, slow=60),
     Drill("MetricsAbsent", _METRIC_LOST, {"service": "node-exporter"}),
     Drill("PromtailDown", stopped("promtail")),
+    Drill("TempoSpansRefused", broken.spans_flooded()),
     Drill("TempoDown", stopped("tempo", uses=frozenset({"tempo"}))),
     Drill("SpansDropped", _TRACES_WAIT, {"service": "backend"}, slow=60),
     Drill("TargetDown", stopped("node-exporter", uses=frozenset({"node-exporter"})), {"service": "node-exporter"}),
     Drill("EventLoopBlocked", broken.frozen("backend", stopped=0.4, runs=0.4)),
+    Drill("HighMemoryUsage", memory_taken(percent=88)),
     Drill("BackendCrashLooping", restarted("backend", times=4), only_real=_STARTS_SLOWLY),
     Drill("HighErrorRateAbsolute", injected("http_errors", Load("list", 30), percent=3)),
     Drill(
@@ -96,7 +98,6 @@ _FULL_DISK = "the disk under it would have to refuse writes"
 #: Alerts without a drill, and why.
 WITHOUT: dict[str, str] = {
     "Watchdog": "it always fires; that it stops coming is what WatchdogNotArriving is about",
-    "HighMemoryUsage": "more than 85 % of this machine's memory would have to be taken from whoever else uses it",
     "AvailabilityBudgetBurn": "HighErrorRate fires by the same errors, sooner, and holds it back",
     "ServiceSilent": "what silences a service (no Promtail, no backend, a full disk) has an alert that holds it back",
     "AlertmanagerDown": "while Alertmanager is away nothing is delivered; the Watchdog's absence tells it",
@@ -106,7 +107,6 @@ WITHOUT: dict[str, str] = {
     "LokiStorageFailing": _FULL_DISK,
     "LokiRequestErrors": "no request makes a healthy Loki answer with a 5xx",
     "PromtailDroppedLines": "it is set up never to give up, and Loki refuses none of its lines",
-    "TempoSpansRefused": "no request makes the backend send more spans than Tempo takes",
     "TempoSpanMetricsFailing": "Prometheus, which tells it, is what would have to be away",
     "AuthenticationFailures": "nothing in this stack asks for credentials; docker-compose.staging.yml does",
     "DiskFullInFourDays": "it looks at the trend of hours on a disk that is no tmpfs",

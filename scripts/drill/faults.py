@@ -1,6 +1,8 @@
 """How a fault is made for real. Each is on while its context lasts, and made good when it ends."""
 
 import contextlib
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -8,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import httpx
+import psutil
 
 from scripts.drill import load
 from scripts.drill.load import Load
@@ -126,3 +129,34 @@ def silenced(alert: str) -> Fault:
             httpx.delete(f"{address}/{answer.json()['silenceID']}", timeout=10).raise_for_status()
 
     return Fault(f"{alert} silenced", make, ("alertmanager",), frozenset({"watchdog"}))
+
+
+#: Holds so many bytes until its standard input ends, however; should there be too little, it is the first to go.
+_HOLDER = (
+    "import sys; open('/proc/self/oom_score_adj', 'w').write('1000'); "
+    "held = bytearray(b'x') * int(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
+)
+
+
+def memory_taken(percent: float, least: int = 1_500_000_000) -> Fault:
+    """So much of this machine's memory is in use; never so much that fewer than `least` bytes are left."""
+
+    @contextlib.contextmanager
+    def make(stack: Stack) -> Iterator[None]:
+        memory = psutil.virtual_memory()
+        left = int(memory.total * (1 - percent / 100))
+        if left < least:
+            raise CannotMake(f"{left / 1e9:.1f} GB would be left to all others, and they need {least / 1e9:.1f}")
+        if not sys.platform.startswith("linux"):
+            raise CannotMake("the memory of another machine would have to be taken: the containers' own")
+        command = [sys.executable, "-c", _HOLDER, str(max(0, memory.available - left))]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+            try:
+                assert holder.stdout
+                if holder.stdout.readline() != b"held\n":
+                    raise CannotMake("the memory was not to be had")
+                yield
+            finally:
+                holder.kill()
+
+    return Fault(f"memory taken up to {percent:g} %", make)
