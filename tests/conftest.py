@@ -33,12 +33,12 @@ apart.PORTS = apart.PORTS[_worker % 8 * _share : (_worker % 8 + 1) * _share]
 def _shared(nodeid: str) -> str:
     """What a test must not share with another that runs at the same time: the ports of a whole stack, else its file."""
     file, _, rest = nodeid.partition("::")
-    mode = re.search(r"\[(containers|processes)\b", rest)
+    mode = re.search(r"\[(?:.*-)?(containers|processes)(?:-.*)?\]", rest)
     return mode[1] if mode and "e2e" in file else file
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What waits longest comes first: whole stacks, then what is end to end."""
+    """What waits longest comes first: whole stacks, then what is end to end. What shares one stands in a row."""
     order = {"containers": 0, "processes": 1}
     items.sort(key=lambda item: (order.get(_shared(item.nodeid), 3 - ("e2e" in item.nodeid)), _shared(item.nodeid)))
 

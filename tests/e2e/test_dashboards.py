@@ -7,10 +7,6 @@ import copy
 import json
 import os
 import re
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -21,33 +17,22 @@ from PIL import Image
 from playwright.sync_api import Browser, Page
 
 from tests.e2e.browser import CHROMIUM, WITHOUT_CHROMIUM
-from tests.e2e.stack import PROJECT, Stack, processes
+from tests.e2e.stack import PROJECT, Stack
 
 BOARDS = {file.stem: json.loads(file.read_text()) for file in sorted((PROJECT / "grafana/dashboards").glob("*.json"))}
 #: Pixels: a laptop's, and a telephone's, where Grafana puts one panel below the other.
 WIDE, NARROW = 1440, 400
-#: Seconds of traffic before anything is looked at: for pictures, long enough to have something to see.
-SECONDS = int(os.environ.get("TRAFFIC_SECONDS", "45"))
 PICTURES = os.environ.get("PICTURES", "")
-pytestmark = [pytest.mark.timeout(420 + SECONDS), pytest.mark.skipif(CHROMIUM is None, reason=WITHOUT_CHROMIUM)]
+pytestmark = [
+    pytest.mark.timeout(420 + int(os.environ.get("TRAFFIC_SECONDS", "45"))),
+    pytest.mark.skipif(CHROMIUM is None, reason=WITHOUT_CHROMIUM),
+    pytest.mark.parametrize("stack", ["processes"], indirect=True),
+]
 #: What a panel in error shows, in Grafana 9 and in what came later.
 BADGE = ".panel-info-corner--error, [data-testid='data-testid Panel status error'], .panel-content .alert-error"
 LOADING = ".panel-loading, [data-testid='data-testid Panel loading bar'], [aria-label='Panel loading bar']"
 #: Bytes that a picture may have, so that the README opens quickly.
 LARGEST = 300_000
-
-
-@pytest.fixture(scope="module", params=["processes"])
-def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A stack with Grafana in it, after some traffic."""
-    with processes(tmp_path_factory.mktemp("dashboards")) as stack:
-        stack.address("grafana")
-        arguments = ["--rate", "5", "--seconds", str(SECONDS), "--url", stack.address("backend")]
-        command = [sys.executable, "-m", "scripts.traffic", *arguments]
-        traffic = subprocess.run(command, cwd=PROJECT, capture_output=True, timeout=SECONDS + 120, check=False)
-        assert traffic.returncode == 0, traffic.stdout
-        time.sleep(11)  # two scrapes more
-        yield stack
 
 
 def test_provisioning_says_nothing_in_grafanas_log(stack: Stack) -> None:

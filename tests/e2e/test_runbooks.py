@@ -3,12 +3,11 @@
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.stack import OFFSETS, Stack, containers, ports, processes
+from tests.e2e.stack import OFFSETS, Stack, ports
 from tests.runbooks import PAGES, commands
 
 pytestmark = pytest.mark.timeout(420)
@@ -20,15 +19,13 @@ SERVICES = {
 }
 
 
-@pytest.fixture(scope="module", params=["containers", "processes"])
-def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    folder = tmp_path_factory.mktemp("runbooks")
-    with containers() if request.param == "containers" else processes(folder) as stack:
-        if stack.compose:
-            stack.environment["COMPOSE_PROJECT_NAME"] = stack.compose[-1]
-        if not (stack.folder / ".venv").exists():  # else make would install a second one
-            (stack.folder / ".venv").symlink_to(sys.prefix)
-        yield stack
+@pytest.fixture(autouse=True)
+def as_a_person_has_it(stack: Stack) -> None:
+    """`docker compose` finds the stack by its name, and make finds an environment."""
+    if stack.compose:
+        stack.environment["COMPOSE_PROJECT_NAME"] = stack.compose[-1]
+    if not (stack.folder / ".venv").exists():  # else make would install a second one
+        (stack.folder / ".venv").symlink_to(sys.prefix)
 
 
 def here(command: str, stack: Stack) -> str:

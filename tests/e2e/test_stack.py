@@ -2,9 +2,7 @@
 
 import json
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,28 +16,10 @@ from scripts.report.board import boards, scrape_interval
 from scripts.report.logfiles import Files
 from scripts.report.stores import Loki, Prometheus, Tempo
 from tests.backend.test_metrics_service import SPECIFIED
-from tests.e2e.stack import PROJECT, Stack, containers, processes, until
+from tests.e2e.stack import Stack, until
 
 pytestmark = pytest.mark.timeout(420)
-#: How long traffic runs before anything is asked (seconds), and how fast (requests/s): what the README promises.
-SECONDS, RATE = 45, 5
 STORES = {"mongodb", "qdrant", "mongodb-exporter"}
-
-
-@pytest.fixture(scope="module", params=["containers", "processes"])
-def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The stack, after 45 s of traffic."""
-    folder = tmp_path_factory.mktemp("stack")
-    with containers() if request.param == "containers" else processes(folder) as stack:
-        arguments = ["--rate", str(RATE), "--seconds", str(SECONDS), "--url", stack.address("gateway")]
-        traffic = subprocess.run(
-            [sys.executable, "-m", "scripts.traffic", *arguments],
-            cwd=PROJECT, capture_output=True, text=True, timeout=200, check=False,
-        )  # fmt: skip
-        assert traffic.returncode == 0, traffic.stdout + traffic.stderr
-        print(traffic.stdout)
-        time.sleep(11)  # two scrapes more
-        yield stack
 
 
 def test_every_specified_metric_has_a_value_in_prometheus(stack: Stack) -> None:
