@@ -36,6 +36,7 @@ LARGEST = 300_000
 
 
 def test_provisioning_says_nothing_in_grafanas_log(stack: Stack) -> None:
+    stack.address("grafana")
     lines = (stack.folder / ".run/log/grafana.log").read_text().splitlines()
     said = [line for line in lines if re.search(r"logger=provisioning\S* .*level=(warn|error)", line)]
     # Grafana 9 looks for a folder of a kind of alert that is no more.
