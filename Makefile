@@ -29,7 +29,7 @@ reload: ## has Prometheus and Alertmanager read their files again
 backup: $(VENV)/run ## one archive of every store of the stack that runs, in backups/ (its README.md says how to encrypt it)
 	@$(RUN) -m scripts.backup backup
 
-secrets: $(VENV)/run ## every secret of the staging overlay as a file in secrets/staging; ROTATE=name makes one anew
+secrets: $(VENV)/run ## every secret of the staging overlay as a file in secrets/staging, and certificates for its parts; ROTATE=name (or tls) makes anew
 	@$(RUN) -m scripts.staging.secrets
 
 staging-check: $(VENV)/run ## what the staging overlay lacks: variables, secrets, port, certificate, disk, clock
@@ -74,7 +74,7 @@ check: $(VENV)/dev ## formatting, types, configuration and dashboards, without s
 	$(VENV)/bin/ruff check -q .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/yamllint --strict .
-	$(VENV)/bin/shellcheck .ci/run scripts/staging/place.sh
+	$(VENV)/bin/shellcheck .ci/run scripts/staging/*.sh
 	$(RUN) -m monitoring.dashboards --check
 	$(RUN) -m monitoring.slo --check
 	$(RUN) -m monitoring.absent --check

@@ -15,7 +15,7 @@ CONFIG = PROJECT / "monitoring" / "alertmanager" / "alertmanager.yml"
 #: The copy that Alertmanager reads instead, in the same folder; chosen by the variable ALERTMANAGER_CONFIG.
 SWITCHED_ON = "with-receivers.yml"
 SECRETS = PROJECT / "secrets" / "alertmanager"
-MARK = re.compile(r"^( *)# \[(\w+)\] ", re.MULTILINE)
+MARK = re.compile(r"^( *)# \[(?!tls\])(\w+)\] ", re.MULTILINE)  # `tls` is docker-compose.tls.yml's
 
 
 class ReceiverError(ValueError):

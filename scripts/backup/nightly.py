@@ -52,7 +52,8 @@ def serve(place: Place, say: Say) -> None:
     registry = CollectorRegistry()
     registry.register(Newest(place))
     failures = Counter("backup_failures", "Attempts that made no archive.", registry=registry)
-    start_http_server(int(get["PORT"]), get["HOST"], registry)
+    certificate = get.get("SERVER_CERTIFICATE_FILE") or None  # with its key
+    start_http_server(int(get["PORT"]), get["HOST"], registry, certificate, certificate)
     say(f"a backup a day at {at} ({zone}), kept {days:g} days in {place.backups}")
     wait_until = 0.0
     while True:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 
+from app.core.authority import trusted
 from scripts.backup.archive import BackupError
 
 #: Alertmanager writes its silences every 15 s (docker-compose.yml): after two of them it is not going to.
@@ -71,15 +72,19 @@ class Prometheus(Folder):
 
     kind = "prometheus"
 
-    def __init__(self, folder: Path, url: str, password_file: str = "") -> None:
-        """`password_file`: with the password of its user `prometheus`, where it asks for one."""
+    def __init__(self, folder: Path, url: str, password_file: str = "", authority_file: str = "") -> None:
+        """`password_file`: with the password of its user `prometheus`, where it asks for one.
+
+        `authority_file`: what signed its certificate, for an https:// `url`.
+        """
         super().__init__("prometheus", folder)
-        self._url, self._password_file = url, password_file
+        self._url, self._password_file, self._authority = url, password_file, authority_file
 
     def collect(self, target: Path) -> None:
         auth = ("prometheus", Path(self._password_file).read_text().strip()) if self._password_file else None
         try:
-            answer = httpx.post(f"{self._url}/api/v1/admin/tsdb/snapshot", auth=auth, timeout=300)
+            path, verify = "/api/v1/admin/tsdb/snapshot", trusted(self._authority)
+            answer = httpx.post(self._url + path, auth=auth, timeout=300, verify=verify)
         except httpx.HTTPError as error:
             raise BackupError(f"Prometheus at {self._url} makes no snapshot: {error}") from None
         if not answer.is_success:  # its reason, such as "admin APIs disabled"

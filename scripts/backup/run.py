@@ -49,7 +49,10 @@ class Place:
             Folder("loki", self.data / "loki-data", ("tsdb-shipper-cache", "rules-temp")),
             Folder("tempo", self.data / "tempo-data", ("generator",)),
             Prometheus(
-                self.data / "prometheus-data", self.prometheus, self.environment.get("PROMETHEUS_PASSWORD_FILE", "")
+                self.data / "prometheus-data",
+                self.prometheus,
+                self.environment.get("PROMETHEUS_PASSWORD_FILE", ""),
+                self.environment.get("AUTHORITY_FILE", ""),
             ),
             Alertmanager(self.data / "alertmanager-data"),
         ]
@@ -62,7 +65,15 @@ class Place:
         from app.core.config import Settings  # the backend's: what reaches its stores is set once
         from scripts.backup.servers import Mongo, Qdrant
 
-        names = ("DOCUMENT_STORE", "SQLITE_PATH", "VECTOR_STORE", "QDRANT_PATH", "QDRANT_HOST", "MONGODB_URL")
+        names = (
+            "DOCUMENT_STORE",
+            "SQLITE_PATH",
+            "VECTOR_STORE",
+            "QDRANT_PATH",
+            "QDRANT_HOST",
+            "MONGODB_URL",
+            "AUTHORITY_FILE",
+        )
         given = {name.lower(): value for name in names if (value := self.environment.get(name))}
         settings = Settings(**given)  # type: ignore[arg-type]
         if settings.document_store == "mongodb":
@@ -70,8 +81,9 @@ class Place:
         else:
             yield Sqlite("documents", settings.sqlite_path.parent, settings.sqlite_path.name)
         if settings.vector_store == "server":
-            url = f"http://{settings.qdrant_host}:{settings.qdrant_port}"
-            yield Qdrant(url, settings.qdrant_api_key.get_secret_value())
+            scheme = "https" if settings.authority_file else "http"
+            url = f"{scheme}://{settings.qdrant_host}:{settings.qdrant_port}"
+            yield Qdrant(url, settings.qdrant_api_key.get_secret_value(), settings.authority_file)
         else:
             yield Sqlite("vectors", settings.qdrant_path, "collection/*/storage.sqlite", ("meta.json",))
 

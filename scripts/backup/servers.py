@@ -13,6 +13,7 @@ from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
+from app.core.authority import trusted
 from scripts.backup.archive import BackupError
 from scripts.backup.parts import Part
 
@@ -84,8 +85,9 @@ class Qdrant(Part):
 
     name, kind = "vectors", "qdrant"
 
-    def __init__(self, url: str, key: str = "") -> None:
-        self._url, self._headers = url, {"api-key": key} if key else {}
+    def __init__(self, url: str, key: str = "", authority_file: str = "") -> None:
+        """`authority_file`: what signed its certificate, for an https:// `url`."""
+        self._url, self._headers, self._authority = url, {"api-key": key} if key else {}, authority_file
 
     def collect(self, target: Path) -> None:
         with self._open() as client:
@@ -117,7 +119,8 @@ class Qdrant(Part):
     @contextmanager
     def _open(self) -> Iterator[httpx.Client]:
         try:
-            with httpx.Client(base_url=self._url, headers=self._headers, timeout=300) as client:
+            verify = trusted(self._authority)
+            with httpx.Client(base_url=self._url, headers=self._headers, timeout=300, verify=verify) as client:
                 yield client
         except httpx.HTTPError as error:
             raise BackupError(f"Qdrant at {self._url} does not do as asked ({error}): does it run?") from None

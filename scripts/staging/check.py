@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import yaml
+
 from scripts.addresses import PROJECT, setting
-from scripts.staging import COMPOSE, FOLDER
+from scripts.staging import COMPOSE, COMPOSE_TLS, FOLDER, certificates
 from scripts.staging.secrets import names
 
 #: Retention by size and time, for a small team: Prometheus' 4 GB, 7 days of lines and traces, two weeks of backups.
@@ -128,12 +130,48 @@ def certificate() -> Iterator[Finding]:
             yield Finding(f"the gateway does not answer yet; its certificate will come from {source}")
 
 
-def _until(pem: str, name: str) -> Iterator[Finding]:
+def between() -> Iterator[Finding]:
+    """Until when the certificates of docker-compose.tls.yml hold, and what speaks no TLS even then."""
+    days = {}
+    for name in (certificates.AUTHORITY, *map(certificates.file_of, certificates.PARTS)):
+        if not (FOLDER / name).is_file():
+            yield Finding(f"there is no {FOLDER / name}, for TLS between the parts", True, "make secrets")
+        elif until := _end((FOLDER / name).read_text(encoding="ascii")):
+            days[name.removesuffix(".pem")] = (until[0] - time.time()) / 86_400
+        else:
+            yield Finding(f"{FOLDER / name} cannot be read", True, f"make secrets ROTATE={name.removesuffix('.pem')}")
+    for name, left in days.items():
+        if left < certificates.SOON_DAYS:
+            yield Finding(f"the certificate {name} ends in {left:.1f} days", True, f"make secrets ROTATE={name}")
+    if days:
+        soonest = min(days, key=days.__getitem__)
+        yield Finding(
+            f"TLS between the parts ({COMPOSE_TLS}): of {len(days)} certificates {soonest} ends first, "
+            f"in {days[soonest]:.0f} days"
+        )
+    for name, reason in without_tls().items():
+        yield Finding(f"without TLS even then: {name}: {reason}")
+
+
+def without_tls() -> dict[str, str]:
+    """What docker-compose.tls.yml leaves as it is, and why."""
+    overlay = yaml.safe_load((PROJECT / "docker-compose.tls.yml").read_text(encoding="utf-8"))
+    exceptions: dict[str, str] = overlay["x-without-tls"]
+    return exceptions
+
+
+def _end(pem: str) -> tuple[float, str] | None:
+    """When a certificate ends: a Unix time, and openssl's words for it. None where it cannot be read."""
     said = _said("openssl", "x509", "-noout", "-enddate", given=pem).removeprefix("notAfter=")
-    if not said:
+    return (ssl.cert_time_to_seconds(said), said) if said else None
+
+
+def _until(pem: str, name: str) -> Iterator[Finding]:
+    end = _end(pem)
+    if end is None:
         yield Finding(f"{name} cannot be read", advice="install openssl, and check that it is a certificate in PEM")
         return
-    days = (ssl.cert_time_to_seconds(said) - time.time()) / 86_400
+    days, said = (end[0] - time.time()) / 86_400, end[1]
     own = days > 0 and not setting("TLS_CERTIFICATE")  # the gateway renews those that it got itself, hours ahead
     fatal = days < CERTIFICATE_DAYS and not own
     advice = "renew it, then start the services secrets and gateway anew" if fatal else ""
@@ -176,7 +214,7 @@ def _said(*command: str, given: str = "") -> str:
 
 
 CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
-    variables, secret_files, engine, port, certificate, disk, clock,
+    variables, secret_files, engine, port, certificate, between, disk, clock,
 )  # fmt: skip
 
 

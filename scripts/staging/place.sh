@@ -4,7 +4,11 @@
 # The files in secrets/staging belong to whoever made them, mode 0600: no other service could read them there.
 # After a restart of the machine services may start before this one: each ends at once where what is given last is missing,
 # and is started again until it is there.
+# With TLS_BETWEEN_PARTS=1 (docker-compose.tls.yml) each is given its certificate, too, and what tells it the others'.
 set -eu
+
+tls=${TLS_BETWEEN_PARTS:-}
+marks=staging${tls:+|tls}
 
 put() { # SERVICE USER NAME: what comes on standard input
   rm -f "/places/$1/$3"
@@ -27,31 +31,76 @@ give() { # SERVICE USER NAME...
 
 render() { # SERVICE USER FILE WAYS: a configuration in which the lines marked with one of the ways hold
   password=$(cat /from/staging/alertmanager_password_of_loki)
-  sed -E "s/# \[($4)\] //; s/@alertmanager_password_of_loki@/$password/; s|templates/\*|/etc/alertmanager/&|" "/config/$3" |
-    put "$1" "$2" "$(basename "$3")"
+  sed -E "s/(#|\/\/) \[($4)\] //; s/@alertmanager_password_of_loki@/$password/; s|templates/\*|/etc/alertmanager/&|" \
+    "/config/$3" | by_tls | put "$1" "$2" "$(basename "$3")"
+}
+
+by_tls() { # the addresses of parts in what comes on standard input, as they are with TLS
+  if [ "$tls" ]; then
+    sed -E 's#http://(alert-inbox|alertmanager|prometheus|loki|tempo):#https://\1:#; s#scheme: http( |$)#scheme: https\1#'
+  else
+    cat
+  fi
+}
+
+certify() { # SERVICE USER: its certificate with its key, and the authority that all others are known by
+  [ "$tls" ] || return 0
+  for name in "tls_$1.pem" tls_authority.pem; do
+    if [ ! -s "/from/staging/$name" ]; then
+      echo "secrets/staging/$name is not there: \`make secrets\` makes it" >&2
+      exit 1
+    fi
+  done
+  put "$1" "$2" tls.pem <"/from/staging/tls_$1.pem"
+  put "$1" "$2" authority.pem <"/from/staging/tls_authority.pem"
+}
+
+served() { # what Prometheus' own programs and exporters take to speak TLS
+  [ -z "$tls" ] || echo "tls_server_config: {cert_file: /run/secrets/tls.pem, key_file: /run/secrets/tls.pem}"
+}
+
+web() { # SERVICE USER: who may ask it, and how
+  { cat "/from/staging/$1_web.yml" && served; } | put "$1" "$2" "$1_web.yml"
+  echo "basic_auth: {username: $1, password_file: /run/secrets/$1_password_of_$1}
+tls_config: {ca_file: /run/secrets/authority.pem}" | put "$1" "$2" check.yml # for its health check
+}
+
+mongodb_url() { # SERVICE USER NAME: the address with a password in it
+  sed "s|\$|${tls:+\&tls=true\&tlsCAFile=/run/secrets/authority.pem}|" "/from/staging/$3" | put "$1" "$2" "$3"
 }
 
 user_of_backend=10001:10001
+certify backend $user_of_backend
 for name in azure_openai_key openai_api_key; do # yours to give, or not
   [ ! -s "/from/staging/$name" ] || give backend $user_of_backend "$name"
 done
-give backend $user_of_backend mongodb_url qdrant_api_key user_hash_key internal_token
+mongodb_url backend $user_of_backend mongodb_url
+give backend $user_of_backend qdrant_api_key user_hash_key internal_token
+certify alert-inbox $user_of_backend
 give alert-inbox $user_of_backend user_hash_key internal_token
+certify mongodb 999:999
 give mongodb 999:999 mongodb_root_password mongodb_backend_password mongodb_exporter_password
-give mongodb-exporter 65535:65535 mongodb_exporter_url
+certify mongodb-exporter 65535:65535
+mongodb_url mongodb-exporter 65535:65535 mongodb_exporter_url
+certify qdrant 1000:1000
 give qdrant 1000:1000 qdrant_api_key qdrant_read_only_api_key
 
-give prometheus 65534:65534 prometheus_web.yml prometheus_password_of_prometheus alertmanager_password_of_prometheus \
+certify prometheus 65534:65534
+web prometheus 65534:65534
+give prometheus 65534:65534 prometheus_password_of_prometheus alertmanager_password_of_prometheus \
   internal_token qdrant_read_only_api_key grafana_metrics_password
-render prometheus 65534:65534 prometheus/prometheus.yml staging
-give loki 10001:10001 # its password stands in its configuration: it reads no other file
-render loki 10001:10001 loki/loki.yml staging
+render prometheus 65534:65534 prometheus/prometheus.yml "$marks"
+certify loki 10001:10001
+render loki 10001:10001 loki/loki.yml "$marks" # with its password
+certify tempo 10001:10001
 give tempo 10001:10001 prometheus_password_of_tempo
-render tempo 10001:10001 tempo/tempo.yml staging
+render tempo 10001:10001 tempo/tempo.yml "$marks"
 
 # As scripts/receivers.py does for `make up`: a way to reach people is switched on by its file.
-give alertmanager 65534:65534 alertmanager_web.yml alertmanager_password_of_alertmanager
-ways=staging
+certify alertmanager 65534:65534
+web alertmanager 65534:65534
+give alertmanager 65534:65534 alertmanager_password_of_alertmanager
+ways=$marks
 for file in /from/alertmanager/*; do
   way=$(basename "$file")
   [ "$way" != README.md ] || continue
@@ -60,17 +109,36 @@ for file in /from/alertmanager/*; do
 done
 render alertmanager 65534:65534 monitoring/alertmanager/alertmanager.yml "$ways"
 
+certify grafana 472:0
 rm -rf /places/grafana/provisioning
 cp -r /config/grafana/provisioning /places/grafana/provisioning
-sed 's/# \[staging\] //' /config/grafana/provisioning/datasources/datasources.yml \
+sed -E "s/# \[($marks)\] //" /config/grafana/provisioning/datasources/datasources.yml | by_tls \
   >/places/grafana/provisioning/datasources/datasources.yml
 cat /from/staging/oidc_client_secret 2>/dev/null | put grafana 472:0 oidc_client_secret # yours to give, or empty
 give grafana 472:0 grafana_admin_password grafana_secret_key prometheus_password_of_grafana \
   alertmanager_password_of_grafana grafana_metrics_password
 
-give backup 0:0 mongodb_url qdrant_api_key prometheus_password_of_prometheus
+if [ "$tls" ]; then # these have no secret but it
+  certify promtail 10001:10001
+  render promtail 10001:10001 promtail/promtail.yml tls
+  certify node-exporter 65534:65534
+  served | put node-exporter 65534:65534 web.yml
+  served | put mongodb-exporter 65535:65535 web.yml
+  certify cadvisor 0:0
+  render cadvisor 0:0 alloy/containers.alloy tls
+fi
+
+certify backup 0:0
+mongodb_url backup 0:0 mongodb_url
+give backup 0:0 qdrant_api_key prometheus_password_of_prometheus
 
 give gateway 10001:10001 users.caddy
+if [ "$tls" ]; then
+  put gateway 10001:10001 authority.pem </from/staging/tls_authority.pem
+  printf '(part) {\n\theader_up Host {hostport}\n\ttransport http {\n\t\ttls_trust_pool file /run/secrets/authority.pem\n\t\ttls_server_name {args[0]}\n\t}\n}\n'
+else
+  printf '(part) {\n}\n'
+fi | put gateway 10001:10001 parts.caddy # how a part is reached
 if [ -s /from/certificate ]; then
   put gateway 10001:10001 certificate.pem </from/certificate
   put gateway 10001:10001 key.pem </from/key

@@ -1,10 +1,9 @@
 """`make secrets`: every secret of the staging overlay, a file each in secrets/staging, readable by their owner alone.
 
 What is there already is kept. ROTATE=name makes one anew. What a person needs is printed when it is made, and never
-again; what only programs need is never printed.
+again; what only programs need is never printed. The certificates of docker-compose.tls.yml are made along with them.
 """
 
-import os
 import secrets
 import sys
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 import bcrypt
 
 from scripts.addresses import setting
-from scripts.staging import COMPOSE, FOLDER
+from scripts.staging import COMPOSE, COMPOSE_TLS, FOLDER, certificates, write
 
 #: A person's name in front of Prometheus, Alertmanager, Loki, Tempo and the inbox.
 PERSON = "operator"
@@ -64,20 +63,12 @@ def names() -> dict[str, str]:
     return {**dict.fromkeys(FOR_PEOPLE, PARTS), **pairs, **FOR_PROGRAMS}
 
 
-def write(folder: Path, name: str, text: str) -> None:
-    """Writes a file that only its owner may read, at no moment anybody else."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    new = folder / f".{name}"
-    new.unlink(missing_ok=True)
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
-        file.write(text)
-    new.replace(folder / name)
-
-
 def make(folder: Path, rotate: str = "") -> list[str]:
     """Makes what is missing, and `rotate` anew; returns their names. ValueError for a name that there is not."""
     if rotate and rotate not in names():
-        raise ValueError(f"ROTATE={rotate} names no secret: it is one of {', '.join(names())}")
+        raise ValueError(
+            f"ROTATE={rotate} names no secret: it is one of {', '.join((*names(), *certificates.names()))}"
+        )
     made = [name for name in names() if name == rotate or not (folder / name).is_file()]
     for name in made:
         write(folder, name, secrets.token_urlsafe(32))
@@ -117,19 +108,28 @@ def main() -> int:
     """Makes them, and says what to do next."""
     rotate = setting("ROTATE")
     try:
-        made = make(FOLDER, rotate)
+        made = make(FOLDER, "" if rotate in certificates.names() else rotate)
+        certified = certificates.make(FOLDER, rotate)
     except (ValueError, OSError) as error:
         print(f"No secret was changed: {error}", file=sys.stderr)
         return 1
     print(f"{len(made)} of {len(names())} secrets made in {FOLDER.relative_to(FOLDER.parents[1])}/, mode 0600.")
+    if certified:
+        print(f"{len(certified)} of {len(certificates.files())} files of certificates, for docker-compose.tls.yml.")
     for name in (name for name in made if name in FOR_PEOPLE):
         print(f"  {FOR_PEOPLE[name]:<34} {(FOLDER / name).read_text(encoding='ascii')}")
     if set(made) & set(FOR_PEOPLE):
         print("Keep what stands above: it is not shown again, and stands in the files alone.")
-    if rotate:
+    if rotate in certificates.names():
+        part = certificates.names()[rotate]
+        which = f" --no-deps secrets {part}" if part else ""
+        print(f"It holds after: {COMPOSE_TLS} up -d --wait --force-recreate{which}")
+    elif rotate:
         print(f"It holds after: {COMPOSE} up -d --wait --force-recreate --no-deps secrets {names()[rotate]}")
         if rotate in BY_HAND:
             print(f"And, because a store keeps it: {BY_HAND[rotate]}")
+        if "mongosh" in BY_HAND.get(rotate, ""):
+            print("With docker-compose.tls.yml, mongosh takes --tls --tlsCAFile /run/secrets/authority.pem as well.")
     return 0
 
 

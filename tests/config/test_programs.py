@@ -9,6 +9,8 @@ import pytest
 from tests.programs import PROJECT, accepted, refusal
 
 OVERLAYS = sorted(path.name for path in PROJECT.glob("docker-compose.*.yml"))
+#: What an overlay lies on, where that is not docker-compose.yml alone.
+ON = {"docker-compose.tls.yml": ["docker-compose.staging.yml"]}
 
 
 def test_loki_accepts_its_configuration() -> None:
@@ -29,7 +31,7 @@ def test_alloy_accepts_its_configuration(file: str) -> None:
     assert refusal("alloy", "validate", f"alloy/{file}") == ""
 
 
-@pytest.mark.parametrize("file", sorted(path.name for path in (PROJECT / "gateway").glob("*Caddyfile")))
+@pytest.mark.parametrize("file", ["Caddyfile", "docker-socket-proxy.Caddyfile"])  # staging's: test_staging_tls.py
 def test_caddy_accepts_its_configuration(file: str) -> None:
     assert refusal("caddy", "validate", "--adapter", "caddyfile", "--config", f"gateway/{file}") == ""
 
@@ -41,7 +43,7 @@ def test_compose_accepts_the_files_with_every_profile(overlay: str | None) -> No
         or subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode
     ):
         pytest.skip("docker compose is not here")
-    files = ["docker-compose.yml", *([overlay] if overlay else [])]
+    files = ["docker-compose.yml", *ON.get(overlay or "", []), *([overlay] if overlay else [])]
     accepted("docker", "compose", *(f"-f{file}" for file in files), "--profile", "*", "config", "--quiet")
 
 

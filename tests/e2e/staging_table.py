@@ -78,6 +78,9 @@ PROTECTED = {
 #: For nobody outside, whatever the credentials.
 CLOSED = ("/metrics", "/%6detrics", "//metrics", "/internal/faults", "/internal/profile", "/internal/log-level",
           "/grafana/api/health", "/grafana/healthz", "/grafana/metrics")  # fmt: skip
+#: The same for whoever has the password: a series that was deleted is gone, and a snapshot fills the disk.
+ADMIN = ("/prometheus/api/v1/admin/tsdb/snapshot", "/prometheus/api/v1/admin/tsdb/delete_series?match[]=up",
+         "/prometheus//api/v1/admin/tsdb/clean_tombstones", "/prometheus/api/v1/%61dmin/tsdb/snapshot")  # fmt: skip
 #: Within, where the networks let it through: asked from Prometheus', which is on almost all.
 INNER = ("http://backend:8000/metrics", "http://backend:8000/internal/tracing", "http://backend:8000/api/v1/indexing/jobs",
          "http://backend:8000/openapi.json", "http://alert-inbox:8001/metrics",

@@ -14,7 +14,7 @@ from app.core.config import Settings
 from app.main import create_app
 from tests.e2e.stack import until
 from tests.e2e.staging import PORT, URL, Staging, staging
-from tests.e2e.staging_table import CLOSED, INNER, LISTENS, OPEN, PROTECTED, TOGETHER
+from tests.e2e.staging_table import ADMIN, CLOSED, INNER, LISTENS, OPEN, PROTECTED, TOGETHER
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -91,6 +91,12 @@ def test_with_its_own_password_a_part_answers_and_with_anothers_not(stack: Stagi
     if user == "operator":  # Grafana's admin is locked out for minutes after the fifth attempt
         with stack.client(auth=(user, stack.secret(other))) as wrong:
             assert wrong.get(path).status_code == 401
+
+
+def test_prometheus_data_is_not_deleted_from_outside_with_any_password(stack: Staging) -> None:
+    with stack.client(auth=("operator", stack.secret("prometheus_password"))) as operator:
+        assert {path: operator.post(path).status_code for path in ADMIN} == dict.fromkeys(ADMIN, 404)
+        assert operator.get("/prometheus/api/v1/query?query=up").json()["data"]["result"]
 
 
 def test_within_nothing_is_said_without_a_token_either(stack: Staging) -> None:

@@ -10,7 +10,7 @@ import bcrypt
 import pytest
 import yaml
 
-from scripts.staging import check, secrets
+from scripts.staging import certificates, check, secrets
 
 PEOPLE = list(secrets.FOR_PEOPLE)
 
@@ -28,7 +28,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_every_secret_is_a_file_for_its_owner_alone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert secrets.main() == 0
     files = sorted(folder.iterdir())
-    assert {path.name for path in files} == {*secrets.names(), *secrets.derived(folder)}
+    assert {path.name for path in files} == {*secrets.names(), *secrets.derived(folder), *certificates.files()}
     assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     values = [(folder / name).read_text() for name in secrets.names()]

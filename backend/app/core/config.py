@@ -40,6 +40,8 @@ class Settings(BaseSettings):
 
     # Access
     api_keys_required: bool = False  # every call but a probe's then needs a key, which `make api-key` makes
+    server_certificate_file: str = ""  # PEM, certificate and key: only HTTPS is served then; empty: only HTTP
+    authority_file: str = ""  # PEM: Qdrant and Tempo are asked by HTTPS, and known by it; MONGODB_URL names it itself
     internal_token_file: str = ""  # file with the token that /metrics, /internal and /health ask for; empty: none
 
     # Logs

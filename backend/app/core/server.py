@@ -25,6 +25,7 @@ def serve(app: Any, port: int, settings: Settings) -> None:
             log_config=None,  # its lines go through our own pipeline
             access_log=False,  # the middleware writes one with more in it
             server_header=False,
+            ssl_certfile=settings.server_certificate_file or None,  # with its key
             timeout_graceful_shutdown=round(settings.shutdown_seconds),
         )
     finally:

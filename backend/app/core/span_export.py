@@ -20,6 +20,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 
+from app.core.authority import trusted
 from app.core.log_writer import LogFiles
 from app.core.logging_config import logger
 from app.core.span_encoding import encode
@@ -128,12 +129,15 @@ class SpanQueue(SpanProcessor):
 
 
 class Tempo:
-    """Sends spans over OTLP/HTTP. `endpoint` is the address without the path, such as http://tempo:4318."""
+    """Sends spans over OTLP/HTTP. `endpoint` is the address without the path, such as http://tempo:4318.
 
-    def __init__(self, endpoint: str) -> None:
+    `authority_file`: what signed its certificate, where that is not one of the machine's authorities.
+    """
+
+    def __init__(self, endpoint: str, authority_file: str = "") -> None:
         self._url = f"{endpoint.rstrip('/')}/v1/traces"
         # No proxy that the environment names: it is for the way to the internet.
-        self._client = httpx.Client(timeout=SEND_SECONDS, trust_env=False)
+        self._client = httpx.Client(timeout=SEND_SECONDS, trust_env=False, verify=trusted(authority_file))
 
     def send(self, spans: Sequence[ReadableSpan]) -> int:
         """One request."""

@@ -69,7 +69,7 @@ def close_tracing() -> None:
 
 def _destination(settings: Settings) -> Destination:
     if settings.otel_exporter_otlp_endpoint:
-        return Tempo(settings.otel_exporter_otlp_endpoint)
+        return Tempo(settings.otel_exporter_otlp_endpoint, settings.authority_file)
     folder = settings.log_dir / socket.gethostname() if settings.log_per_host else settings.log_dir
     return SpanFiles(LogFiles(folder, settings.trace_file, settings.log_max_bytes, settings.log_files))
 

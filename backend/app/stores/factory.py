@@ -29,6 +29,8 @@ class StoreSettings(Protocol):
     @property
     def qdrant_api_key(self) -> SecretStr: ...
     @property
+    def authority_file(self) -> str: ...
+    @property
     def qdrant_path(self) -> Path: ...
     @property
     def qdrant_collection(self) -> str: ...
@@ -58,5 +60,6 @@ def build_vector_store(settings: StoreSettings, dimensions: int) -> VectorStore:
             dimensions,
             settings.store_timeout_seconds,
             settings.qdrant_api_key.get_secret_value(),
+            settings.authority_file,
         )
     return VectorStore.embedded(settings.qdrant_path, settings.qdrant_collection, dimensions)

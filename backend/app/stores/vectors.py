@@ -15,6 +15,7 @@ from opentelemetry.trace import SpanKind
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import UnexpectedResponse
 
+from app.core.authority import trusted
 from app.core.context_threads import ContextThreadPool
 from app.core.faults import InjectedFault, board
 from app.core.spans import in_span
@@ -89,9 +90,19 @@ class VectorStore:
 
     @classmethod
     def server(
-        cls, host: str, port: int, collection: str, dimensions: int, timeout_seconds: float, api_key: str = ""
+        cls,
+        host: str,
+        port: int,
+        collection: str,
+        dimensions: int,
+        timeout_seconds: float,
+        api_key: str = "",
+        authority_file: str = "",
     ) -> "VectorStore":
-        """A Qdrant server's REST interface. `timeout_seconds`: of each request. `api_key`: where it asks for one."""
+        """A Qdrant server's REST interface. `timeout_seconds`: of each request. `api_key`: where it asks for one.
+
+        `authority_file`: what signed its certificate; it is asked by HTTPS then.
+        """
         # The driver's own limit is whole seconds and ends what ours has given up.
         client = partial(
             AsyncQdrantClient,
@@ -101,6 +112,8 @@ class VectorStore:
             check_compatibility=False,  # it would ask the server right here, and block
             metadata={"api-key": api_key} if api_key else {},  # the driver's own `api_key` warns of plain HTTP
             event_hooks={"request": [name_request]},
+            https=bool(authority_file),
+            verify=trusted(authority_file),
         )
         advice = "Check that the server runs, that QDRANT_HOST and QDRANT_PORT name it, and any QDRANT_API_KEY."
         return cls(client, f"{host}:{port}", advice, collection, dimensions, timeout_seconds)

@@ -23,6 +23,7 @@ class Settings:
     qdrant_host: str = "127.0.0.1"
     qdrant_port: int = 9
     qdrant_api_key: SecretStr = KEY
+    authority_file: str = ""
     qdrant_collection: str = "chunks"
     store_timeout_seconds: float = 0.5
 
