@@ -17,6 +17,9 @@ _SLOW: Final = links.traces("Slow requests' traces", "{ kind = server && duratio
 _FAILED: Final = links.traces("Failed requests' traces", "{ kind = server && status = error }")
 _ERRORS: Final = links.dashboard("Errors", "errors")
 _WHOLE: Final = "http_request_duration_seconds"
+_REQUESTS: Final = ("endpoint_status", "http_requests")
+_RECORDED: Final = "all chosen replicas, as recorded every 30 s by prometheus/rules/panels.yml"
+_REAL: Final = f"{_RECORDED}, without probes and scrapes"
 
 
 def build() -> str:
@@ -46,17 +49,17 @@ def _endpoints() -> model.Panel:
         title="Which Endpoint Is Slow or Fails?",
         read="A row for each endpoint that was asked within the shown time: how often, how fast (p50 the usual "
         "request, p95 the slowest of twenty), and which share ended in a 5xx. A click on a heading sorts.",
-        comes_from=f"`http_requests_total` and `{_WHOLE}`, all chosen replicas, without probes and scrapes.",
+        comes_from=f"`http_requests_total` and `{_WHOLE}`, {_REAL}.",
         normal="No failed share; p95 below 2 s but for streamed answers, which last as long as they are read.",
         unit=shapes.COUNT,
         empty=_NO_REQUEST,
         onwards=[_SLOW, _FAILED, _ERRORS],
     )
-    asked = queries.in_shown_time("http_requests_total", queries.REAL_TRAFFIC, by=_BY_ENDPOINT)
-    failed = queries.in_shown_time("http_requests_total", queries.REAL_TRAFFIC, 'status=~"5.."', by=_BY_ENDPOINT)
+    asked = queries.recorded_in_shown_time(*_REQUESTS, by=_BY_ENDPOINT)
+    failed = queries.recorded_in_shown_time(*_REQUESTS, 'status=~"5.."', by=_BY_ENDPOINT)
 
     def quantile(share: float) -> str:
-        return queries.quantile_in_shown_time(share, _WHOLE, queries.REAL_TRAFFIC, by=_BY_ENDPOINT)
+        return queries.recorded_quantile(share, _WHOLE, _BY_ENDPOINT, "$__range")
 
     columns = [
         shapes.Column(f"{asked} > 0", "Requests", shapes.COUNT, 0),
@@ -72,15 +75,22 @@ def _rate() -> model.Panel:
         id=2,
         title="How Much Is Asked?",
         read="Requests per second, the endpoints on top of each other.",
-        comes_from="`http_requests_total`, all chosen replicas, without probes and scrapes.",
+        comes_from=f"`http_requests_total`, {_REAL}.",
         normal="The shape of your day; the panel below has last week's.",
         unit=shapes.REQUESTS_PER_SECOND,
         empty=_NO_REQUEST,
         onwards=[links.logs("Logs of this window"), links.dashboard("Usage", "usage")],
         low=0,
     )
-    rate = queries.per_second("http_requests_total", queries.REAL_TRAFFIC, by=_BY_ENDPOINT)
+    rate = queries.recorded_per_second(*_REQUESTS, by=_BY_ENDPOINT)
     return shapes.time_series(about, [shapes.Line(f"{rate} > 0", "{{endpoint}}")], stacked=True)
+
+
+def _by_endpoint(histogram: str) -> list[shapes.Line]:
+    return [
+        shapes.Line(queries.recorded_quantile(0.95, histogram, _BY_ENDPOINT), "{{endpoint}}"),
+        shapes.Line(queries.dots(histogram, queries.REAL_TRAFFIC), "a request", exemplars=True),
+    ]
 
 
 def _p95() -> model.Panel:
@@ -88,7 +98,7 @@ def _p95() -> model.Panel:
         id=3,
         title="How Long Do Answers Take?",
         read="What nineteen of twenty requests stayed below, by endpoint. A dot is one request; click for its trace.",
-        comes_from=f"`{_WHOLE}`, all chosen replicas, without probes and scrapes.",
+        comes_from=f"`{_WHOLE}`, {_REAL}.",
         normal="Below 2 s, the dashed line of HighResponseTime, which looks at all endpoints together.",
         unit=shapes.SECONDS,
         empty=_NO_REQUEST,
@@ -96,8 +106,7 @@ def _p95() -> model.Panel:
         limits=limits.RESPONSE_SECONDS,
         low=0,
     )
-    p95 = queries.quantile(0.95, _WHOLE, queries.REAL_TRAFFIC, by=_BY_ENDPOINT)
-    return shapes.time_series(about, [shapes.Line(p95, "{{endpoint}}", exemplars=True)])
+    return shapes.time_series(about, _by_endpoint(_WHOLE))
 
 
 def _failures() -> model.Panel:
@@ -105,7 +114,7 @@ def _failures() -> model.Panel:
         id=4,
         title="Which Share Fails?",
         read="The share of an endpoint's requests that ended in a 5xx. Endpoints without a failure have no line.",
-        comes_from="`http_requests_total`, all chosen replicas, without probes and scrapes.",
+        comes_from=f"`http_requests_total`, {_REAL}.",
         normal="No line at all. The dashed lines are those of the availability objective and of HighErrorRate.",
         unit=shapes.SHARE,
         empty="No request failed in this window",
@@ -113,8 +122,8 @@ def _failures() -> model.Panel:
         limits=limits.ERROR_RATIO,
         low=0,
     )
-    failed = queries.per_second("http_requests_total", queries.REAL_TRAFFIC, 'status=~"5.."', by=_BY_ENDPOINT)
-    asked = queries.per_second("http_requests_total", queries.REAL_TRAFFIC, by=_BY_ENDPOINT)
+    failed = queries.recorded(*_REQUESTS, 'status=~"5.."', by=_BY_ENDPOINT)
+    asked = queries.recorded(*_REQUESTS, by=_BY_ENDPOINT)
     return shapes.time_series(about, [shapes.Line(f"({failed} > 0) / {asked}", "{{endpoint}}")])
 
 
@@ -124,15 +133,14 @@ def _first_byte() -> model.Panel:
         title="When Do Answers Begin?",
         read="Time to the first byte, p95 by endpoint: what a reader waits before anything happens, however long the "
         "answer streams. A dot is one request.",
-        comes_from="`http_response_start_seconds`, all chosen replicas, without probes and scrapes.",
+        comes_from=f"`http_response_start_seconds`, {_REAL}.",
         normal="Below 0.3 s, which is the latency objective's limit.",
         unit=shapes.SECONDS,
         empty=_NO_REQUEST,
         onwards=[_SLOW, links.dashboard("SLO & Error Budgets", "slo")],
         low=0,
     )
-    p95 = queries.quantile(0.95, "http_response_start_seconds", queries.REAL_TRAFFIC, by=_BY_ENDPOINT)
-    return shapes.time_series(about, [shapes.Line(p95, "{{endpoint}}", exemplars=True)])
+    return shapes.time_series(about, _by_endpoint("http_response_start_seconds"))
 
 
 def _beside_last_week(about: shapes.About, now: str, recorded: str) -> model.Panel:
@@ -244,21 +252,34 @@ def _loop_lag() -> model.Panel:
 
 
 def _waits(
-    number: int, title: str, histogram: str, by: str, what: str, normal: str, empty: str, *more: shapes.Line
+    number: int,
+    title: str,
+    histogram: str,
+    by: str,
+    what: str,
+    normal: str,
+    empty: str,
+    *more: shapes.Line,
+    recorded: bool = False,
 ) -> model.Panel:
     about = shapes.About(
         id=number,
         title=title,
         read=f"How long {what}, p95 by {by}. A dot is one of them; click it for its trace.",
-        comes_from=f"`{histogram}`, all chosen replicas together.",
+        comes_from=f"`{histogram}`, {_RECORDED if recorded else 'all chosen replicas together'}.",
         normal=normal,
         unit=shapes.SECONDS,
         empty=empty,
         onwards=[_SLOW, links.error_logs()],
         low=0,
     )
-    p95 = queries.quantile(0.95, histogram, by=(by,))
-    return shapes.time_series(about, [shapes.Line(p95, f"{{{{{by}}}}}", exemplars=True), *more])
+    legend = f"{{{{{by}}}}}"
+    if recorded:
+        dots = shapes.Line(queries.dots(histogram), "one of them", exemplars=True)
+        lines = [shapes.Line(queries.recorded_quantile(0.95, histogram, (by,)), legend), *more, dots]
+    else:
+        lines = [shapes.Line(queries.quantile(0.95, histogram, by=(by,)), legend, exemplars=True), *more]
+    return shapes.time_series(about, lines)
 
 
 def _database_time() -> model.Panel:
@@ -271,6 +292,7 @@ def _database_time() -> model.Panel:
         "Some milliseconds. All operations slower together: the store or its disk; one alone: an index is missing.",
         "Nothing was asked of the stores",
         shapes.Line(queries.quantile(0.95, "vector_search_duration_seconds"), "vector search", exemplars=True),
+        recorded=True,
     )
 
 
@@ -295,4 +317,5 @@ def _check_time() -> model.Panel:
         "the backend's own checks of what it needs took",
         "Milliseconds. A check that climbs to its time limit is about to fail.",
         _NOTHING_SCRAPED,
+        recorded=True,
     )

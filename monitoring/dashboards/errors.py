@@ -15,6 +15,8 @@ _LEVELS: Final = 'level=~"error|critical"'
 _KINDS: Final = '|= "exc_type" | json kind="exception[0].exc_type" | __error__="" | kind!=""'
 _FAILED: Final = links.traces("Failed requests' traces", "{ kind = server && status = error }")
 _ONWARDS: Final = (links.error_logs(), _FAILED)
+_REQUESTS: Final = ("endpoint_status", "http_requests")
+_RECORDED: Final = ", without probes and scrapes, as recorded every 30 s by prometheus/rules/panels.yml"
 
 
 def build() -> str:
@@ -39,13 +41,24 @@ def build() -> str:
 
 
 def _counted(
-    number: int, title: str, counter: str, by: tuple[str, ...], read: str, normal: str, *matchers: str
+    number: int,
+    title: str,
+    counter: str,
+    by: tuple[str, ...],
+    read: str,
+    normal: str,
+    *matchers: str,
+    recorded: tuple[str, str] | None = None,
 ) -> model.Panel:
+    if recorded:
+        rate = queries.recorded_per_second(*recorded, *matchers, by=by)
+    else:
+        rate = queries.per_second(counter, *matchers, by=by)
     about = shapes.About(
         id=number,
         title=title,
         read=f"{read} What did not fail has no line.",
-        comes_from=f"`{counter}`, all chosen replicas.",
+        comes_from=f"`{counter}`, all chosen replicas{_RECORDED if recorded else ''}.",
         normal=normal,
         unit=shapes.PER_SECOND,
         empty=_ALL_WELL,
@@ -55,7 +68,7 @@ def _counted(
     legend = " ".join(f"{{{{{label}}}}}" for label in by)
     return shapes.time_series(
         about,
-        [shapes.Line(f"{queries.per_second(counter, *matchers, by=by)} > 0", legend)],
+        [shapes.Line(f"{rate} > 0", legend)],
         stacked=True,
         bars=shapes.STEP,
     )
@@ -69,8 +82,8 @@ def _by_endpoint() -> model.Panel:
         ("endpoint",),
         "Answers with a 5xx per second, by endpoint.",
         "None. One endpoint: its own code or the part that it needs; all of them: the store, or the process.",
-        queries.REAL_TRAFFIC,
         'status=~"5.."',
+        recorded=_REQUESTS,
     )
 
 
@@ -83,8 +96,8 @@ def _by_status() -> model.Panel:
         "Answers with a 4xx or 5xx per second, by status. 4xx is the caller's: much of one kind is a client that is "
         "broken, or somebody who tries doors.",
         "Some 404 and 422; no 5xx. 503 is load that was shed or a part that is away, 499 a caller who left.",
-        queries.REAL_TRAFFIC,
         'status=~"[45].."',
+        recorded=_REQUESTS,
     )
 
 

@@ -25,7 +25,10 @@ UNITS: Final = frozenset(
 _LABEL_VALUES: Final = re.compile(r"^label_values\((?P<selector>.+),\s*(?P<label>\w+)\)$")
 _COLOUR: Final = re.compile(r"(?:^|\.)(?:color|fixedColor|iconColor)$")
 _VARIABLE: Final = re.compile(r"\$\{?([A-Za-z_]\w*)")
-_BUILT_IN: Final = ("__from", "__to", "__url_time_range", "__all_variables", "__range", "__interval", "__rate_interval")
+_BUILT_IN: Final = (
+    *("__from", "__to", "__url_time_range", "__all_variables"),
+    *("__range", "__interval", "__interval_ms", "__rate_interval"),
+)
 
 
 @dataclass(frozen=True)

@@ -103,9 +103,8 @@ def _lint_use(use: Use, exposition: Exposition, instant: bool, replicas: bool, s
         yield "metric-exists", f"{use.metric or 'a selector without a name'} is exported by nothing"
         return
     yield from _lint_labels(use, series)
-    if ":" in use.metric:  # recorded: summed, narrowed and windowed by its rule
-        if use.function in ("rate", "increase", "irate"):
-            yield "gauge-rate", f"{use.metric} is recorded, and no counter: its {use.function} means nothing"
+    if ":" in use.metric:
+        yield from _lint_recorded(use, series, replicas)
         return
     yield from _lint_target(use, replicas)
     yield from _lint_kind(use, series)
@@ -124,6 +123,25 @@ def _lint_labels(use: Use, series: Series) -> Iterator[Fault]:
         for label in (*(step.by or ()), *(step.without or ())):
             if label not in series.labels:
                 yield "label-exists", f"{use.metric} has no label {label}, which {step.name} groups by"
+
+
+def _lint_recorded(use: Use, series: Series, replicas: bool) -> Iterator[Fault]:
+    """What its rule has not seen to, which sums, narrows to a job and has a window."""
+    if use.function in ("rate", "increase", "irate"):
+        yield "gauge-rate", f"{use.metric} is recorded, and no counter: its {use.function} means nothing"
+    if use.window not in (None, WINDOWS["$__interval"], WINDOWS["$__range"]):
+        yield (
+            "target-rate-interval-rule",
+            f"{use.metric} is not over $__interval: it would be counted twice or left out",
+        )
+    # `chosen` is on what is recorded both of all replicas and of each: whoever asks for one alone counts twice.
+    for label in ("chosen", "instance") if replicas and "chosen" in series.labels else ():
+        if label in series.labels and use.matcher(label) is None:
+            yield "target-instance-rule", f"{use.metric} ignores the chosen replicas: ask by queries.recorded"
+    if "_bucket:" in use.metric:
+        yield from _lint_buckets(use)
+        if "histogram_quantile" in [step.name for step in use.steps]:
+            yield from _lint_quantile(use, Series("bucket", series.labels))
 
 
 def _lint_target(use: Use, replicas: bool) -> Iterator[Fault]:

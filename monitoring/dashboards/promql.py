@@ -53,6 +53,7 @@ class Use:
 
 def parse(query: str) -> pp.Expr:
     """The tree of a query with Grafana's windows in it. Raises ValueError when it is not PromQL."""
+    query = query.replace("$__interval_ms", f"{WINDOWS['$__interval'].total_seconds() * 1000:.0f}")
     for name, duration in WINDOWS.items():
         query = query.replace(name, f"{duration.seconds}s")
     return pp.parse(query)

@@ -58,8 +58,8 @@ def _response_time() -> model.Panel:
         read="How long requests took: p50 is the usual one, p95 the slowest of twenty, p99 of a hundred. A "
         "streamed answer ends late although its reader has long begun: then the first byte is what counts. "
         "A dot is one request; click it for its trace.",
-        comes_from="`http_request_duration_seconds` and `http_response_start_seconds`, all replicas "
-        "together, without probes and scrapes.",
+        comes_from="`http_request_duration_seconds` and `http_response_start_seconds`, all chosen replicas "
+        "together, without probes and scrapes, as recorded every 30 s by prometheus/rules/panels.yml.",
         normal="p95 below 2 s, the dashed line, above which HighResponseTime fires after five minutes.",
         unit=shapes.SECONDS,
         empty=_NO_REQUEST,
@@ -72,10 +72,11 @@ def _response_time() -> model.Panel:
     )
     whole, start = "http_request_duration_seconds", "http_response_start_seconds"
     lines = [
-        shapes.Line(queries.quantile(0.5, whole, queries.REAL_TRAFFIC), "p50"),
-        shapes.Line(queries.quantile(0.95, whole, queries.REAL_TRAFFIC), "p95", exemplars=True),
-        shapes.Line(queries.quantile(0.99, whole, queries.REAL_TRAFFIC), "p99"),
-        shapes.Line(queries.quantile(0.95, start, queries.REAL_TRAFFIC), "p95 first byte"),
+        shapes.Line(queries.recorded_quantile(0.5, whole), "p50"),
+        shapes.Line(queries.recorded_quantile(0.95, whole), "p95"),
+        shapes.Line(queries.recorded_quantile(0.99, whole), "p99"),
+        shapes.Line(queries.recorded_quantile(0.95, start), "p95 first byte"),
+        shapes.Line(queries.dots(whole, queries.REAL_TRAFFIC), "a request", exemplars=True),
     ]
     return shapes.time_series(about, lines, colours={**limits.QUANTILES, "p95 first byte": limits.OTHER})
 
@@ -147,8 +148,8 @@ def _error_rate() -> model.Panel:
         title="Error Rate",
         read="Share of requests that failed: 5xx is the service's fault, 4xx the caller's. Gone: the caller "
         "left before the answer (499), which rises when answers are slow.",
-        comes_from="`http_requests_total`, all replicas, without probes and scrapes. A ratio, so that it "
-        "means the same at any load.",
+        comes_from="`http_requests_total`, all chosen replicas, without probes and scrapes, as recorded every 30 s by "
+        "prometheus/rules/panels.yml. A ratio, so that it means the same at any load.",
         normal="5xx at 0, below 1 % and never above 5 % (the dashed lines). 4xx is a matter of who calls.",
         unit=shapes.SHARE,
         empty=_NO_REQUEST,
@@ -159,11 +160,10 @@ def _error_rate() -> model.Panel:
         limits=limits.ERROR_RATIO,
         low=0,
     )
-    all_requests = queries.per_second("http_requests_total", queries.REAL_TRAFFIC)
+    requests = ("endpoint_status", "http_requests")
 
     def ratio(*status: str) -> str:
-        part = queries.per_second("http_requests_total", queries.REAL_TRAFFIC, *status)
-        return queries.share(part, all_requests)
+        return queries.share(queries.recorded(*requests, *status), queries.recorded(*requests))
 
     lines = [
         shapes.Line(ratio('status=~"5.."'), "5xx"),

@@ -24,7 +24,10 @@ GRID: Final = 24
 #: Grafana's own steps, in seconds.
 _STEPS: Final = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1200, 1800, 3600, 7200, 10_800, 21_600, 43_200)
 _DAY: Final = 86_400
-_VARIABLE: Final = re.compile(r"\$\{(\w+)(?::\w+)?\}|\[\[(\w+)\]\]|\$(\w+)")
+_VARIABLE: Final = re.compile(r"\$\{(\w+)(?::(?P<form>\w+))?\}|\[\[(\w+)\]\]|\$(\w+)")
+#: What stands for everything in a matcher, and what Grafana calls it where a text is asked for.
+EVERYTHING: Final = ".*"
+_ALL: Final = "All"
 
 Json = dict[str, Any]
 
@@ -117,7 +120,8 @@ def fill(text: str, values: Mapping[str, str]) -> str:
     """A text with its variables replaced; those without a value stay, so that whoever is asked names them."""
 
     def value(found: re.Match[str]) -> str:
-        return values.get(found[1] or found[2] or found[3], found[0])
+        chosen = values.get(found[1] or found[3] or found[4], found[0])
+        return _ALL if found["form"] == "text" and chosen == EVERYTHING else chosen
 
     return _VARIABLE.sub(value, text)
 
@@ -132,7 +136,7 @@ def choices(board: Board, label_values: Callable[[str], Sequence[str]]) -> dict[
         current = variable.get("current", {}).get("value", "")
         chosen = [str(one) for one in (current if isinstance(current, list) else [current]) if one != ""]
         if "$__all" in chosen:
-            chosen = [variable.get("allValue") or ".*"]
+            chosen = [variable.get("allValue") or EVERYTHING]
         elif not chosen and variable.get("type", "query") == "query":
             chosen = list(label_values(fill(str(variable.get("query", "")), values)))[:1]
         elif not chosen:

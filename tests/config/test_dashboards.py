@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from monitoring.dashboards import __main__ as command
-from monitoring.dashboards import catalogue, lint
+from monitoring.dashboards import catalogue, lint, queries
 from monitoring.dashboards.links import logs
 from monitoring.dashboards.page import render
 from tests.config.dashboards.boards import AI, EXPORTED, OVERVIEW, SOURCES, committed, everything, panel
@@ -114,8 +114,13 @@ def test_a_number_is_asked_for_as_it_is_now_so_that_none_outlives_its_backend(bo
 
 def test_an_error_ratio_is_zero_and_not_nothing_while_no_request_fails(boards: dict[str, Any]) -> None:
     for query in expressions(boards[OVERVIEW], "Error Rate"):
-        assert " or vector(0)) / (sum(rate(http_requests_total{" in query
+        assert " or vector(0)) / (sum(sum_over_time(job_endpoint_status:http_requests:rate1m{" in query
         assert query.endswith(" > 0)")
+
+
+def test_what_is_counted_from_records_reckons_with_the_interval_at_which_they_are_made() -> None:
+    (group,) = read_yaml("prometheus/rules/panels.yml")["groups"]
+    assert group["interval"] == f"{queries.RECORDED_EVERY}s"
 
 
 def test_the_success_rate_comes_from_the_counters_and_names_the_gauge(boards: dict[str, Any]) -> None:

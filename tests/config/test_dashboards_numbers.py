@@ -31,6 +31,13 @@ ANSWER = re.compile(r'expr: ("(?:[^"\\]|\\.)*"), time: .*\n +exp: .*\n +got: (.*
 SAMPLE = re.compile(r'\{((?:[^"}]|"(?:[^"\\]|\\.)*")*)\} ([^\s,]+)')
 #: By every replica, model and job, as when all are chosen.
 CHOSEN = MappingProxyType({"instance": ".*", "environment": ".*", "model": ".*", "job": ".*"})
+#: Both replicas of `numbers`, by their names.
+EACH = MappingProxyType({**CHOSEN, "instance": "(a:8000|b:8000)"})
+
+
+def by_choice(panel: Any) -> bool:
+    """Whether what it asks for depends on all being chosen, and not on who that is."""
+    return any("${instance:text}" in query for query in asked(panel))
 
 
 @cache
@@ -53,12 +60,12 @@ def asked(panel: Any) -> list[str]:
     return [target["expr"] for target in panel["targets"] if target["datasource"]["uid"] == "prometheus"]
 
 
-def queries(name: str, panel: Any) -> list[str]:
-    """A panel's queries as Grafana sends them when its page is opened."""
+def queries(name: str, panel: Any, chosen: Mapping[str, str] = CHOSEN) -> list[str]:
+    """A panel's queries as Grafana sends them when its page is opened, and something is chosen there."""
     end = durations.seconds(known(name).at)
     shown = durations.seconds(BOARDS[name]["time"]["from"].removeprefix("now-"))
     window = boards.Window(end - shown, end, ZoneInfo("UTC"))
-    values = {**CHOSEN, **boards.windows(panel, window, SCRAPED)}
+    values = {**chosen, **boards.windows(panel, window, SCRAPED)}
     return [boards.fill(query, values) for query in asked(panel)]
 
 
@@ -78,6 +85,7 @@ def rule_files(expressions: list[str]) -> set[str]:
 def answers(name: str) -> dict[str, dict[str, float]]:
     """What each query of a dashboard comes to, by labels: promtool says it where it was told to expect otherwise."""
     expressions = [query for panel in numbered(name) for query in queries(name, panel)]
+    expressions += [query for panel in numbered(name) for query in queries(name, panel, EACH) if by_choice(panel)]
     otherwise = [{"labels": '{never="expected"}', "value": 0}]
     tests = [{"expr": query, "eval_time": known(name).at, "exp_samples": otherwise} for query in expressions]
     if until := known(name).until:
@@ -109,6 +117,12 @@ def test_a_panel_shows_the_number_that_follows_from_its_series(name: str, panel:
     for query, number in zip(queries(name, panel), expected, strict=True):
         by_labels = dict(number) if isinstance(number, Mapping) else {"": number}
         assert answers(name)[query] == pytest.approx(by_labels, rel=0.01), query
+
+
+@pytest.mark.parametrize(("name", "panel"), [one for one in PANELS if by_choice(one.values[1])])
+def test_a_panel_shows_the_same_when_every_replica_is_chosen_by_its_name(name: str, panel: Any) -> None:
+    for query, of_all in zip(queries(name, panel, EACH), queries(name, panel), strict=True):
+        assert answers(name)[query] == pytest.approx(answers(name)[of_all], rel=0.01), query
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -67,13 +67,6 @@ def test_the_same_trace_is_a_link_away_where_grafana_does_not_put_the_id_into_a_
     assert state["queries"][0]["query"] == query["query"]
 
 
-def test_no_axis_has_the_words_for_nothing_at_ticks_between_whole_numbers() -> None:
-    drawn = [
-        found for board in (API, ERRORS, USAGE, LOGS) for found in board["panels"] if found["type"] == "timeseries"
-    ]
-    assert [found["title"] for found in drawn if found["fieldConfig"]["defaults"].get("decimals") == 0] == []
-
-
 def test_a_trace_too_short_to_have_a_duration_is_not_told_to_be_none() -> None:
     lists = [found for found in PANELS if found["type"] == "table" and found["datasource"]["uid"] == "tempo"]
     assert len(lists) >= 3

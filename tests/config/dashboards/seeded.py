@@ -123,6 +123,7 @@ FAULTS = {
         query("Chat Messages Rate", "$__rate_interval", "$__range"),
         "target-rate-interval-rule",
     ),
+    "a record over a fixed window": (query("Error Rate", "$__interval", "5m"), "target-rate-interval-rule"),
     "a quantile over one heap of buckets": (
         query("API Response Time", "sum by (le)", "sum"),
         "quantile-by-le",
@@ -131,9 +132,17 @@ FAULTS = {
         query("API Response Time", "sum by (le)", "avg by (le)"),
         "quantile-of-averages",
     ),
-    "any service's requests": (query("Error Rate", 'job="backend", ', ""), "target-job-rule"),
+    "any service's requests": (query("Chat Messages Rate", 'job="backend", ', ""), "target-job-rule"),
     "all replicas whatever is chosen": (
-        query("Error Rate", 'instance=~"$instance", ', ""),
+        query("System Health", ', instance=~"$instance"', ""),
+        "target-instance-rule",
+    ),
+    "all replicas' records whatever is chosen": (
+        query("Error Rate", ', instance=~"$instance"', ""),
+        "target-instance-rule",
+    ),
+    "replicas that are counted by themselves and among all": (
+        query("Error Rate", 'chosen="${environment:text}, ${instance:text}", ', ""),
         "target-instance-rule",
     ),
     "a variable that is not there": (query("System Health", "$instance", "$pod"), "template-exists"),

@@ -46,6 +46,10 @@ def test_variables_are_replaced_however_they_are_written() -> None:
     assert fill("$a ${a} ${a:pipe} [[a]] $b", {"a": "1"}) == "1 1 1 1 $b"
 
 
+def test_what_is_chosen_is_told_in_grafanas_words() -> None:
+    assert fill("${a:text}, ${b:text}, $a", {"a": ".*", "b": "x"}) == "All, x, .*"
+
+
 def test_a_chosen_value_narrows_the_query(places: Places) -> None:
     number = panel("stat", 'wave{kind=~"$kind"}', query={"instant": True})
     assert len(page([number], places.stores, variables=[variable("kind", ["$__all"])]).numbers) == 2

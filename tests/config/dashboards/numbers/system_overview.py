@@ -38,7 +38,7 @@ KNOWN = Known(
         "System Health": (0.5,),
         "Active Users": (7,),
         "Indexing Jobs Status": ({'status="queued"': 2, 'status="failed"': 3},),
-        "API Response Time": (0.15, 0.2 + 0.8 * 35 / 38, 1, 0.3),
+        "API Response Time": (0.15, 0.2 + 0.8 * 35 / 38, 1, 0.3, {}),
         "Error Rate": (0.04, 0.04, 0.02),
         "Chat Messages Rate": ({'user_type="human"': 0.9, 'user_type="assistant"': 0.6},),
     },
