@@ -120,7 +120,7 @@ def chosen(alerts: str) -> list[Drill]:
 
 def main() -> int:
     """Runs what ALERT or ALL asks for."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 130)
     everything, alert = os.environ.get("ALL") == "1", os.environ.get("ALERT", "")
     factor = float(os.environ.get("FACTOR", shorten.FACTOR))
     if not everything and not alert:

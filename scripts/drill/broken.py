@@ -185,20 +185,18 @@ def frozen(part: str, stopped: float, runs: float) -> Fault:
     return Fault(f"{part} frozen for {stopped:g} s, again and again", make, (part,), frozenset({part}), own=True)
 
 
-def spans_flooded() -> Fault:
-    """Another program sends more spans than Tempo takes: 30 MB at once, where 20 MB are its burst."""
+def trace_too_large() -> Fault:
+    """Another program sends traces of more than 5 MB, the most that Tempo takes (`max_bytes_per_trace`)."""
 
     @contextlib.contextmanager
     def make(stack: Stack) -> Iterator[None]:
         address = f"http://127.0.0.1:{_own(stack).processes.port('tempo', 4318)}/v1/traces"
-        body, end = _spans(1000), threading.Event()
+        end = threading.Event()
 
         def send() -> None:
             with httpx.Client(timeout=30, trust_env=False) as client:
-                while not end.is_set():
-                    for _ in range(6):
-                        client.post(address, content=body, headers={"content-type": "application/json"})
-                    end.wait(0.5)
+                while not end.wait(0.5):
+                    client.post(address, content=_trace(1100), headers={"content-type": "application/json"})
 
         thread = threading.Thread(target=send, daemon=True)
         thread.start()
@@ -208,15 +206,15 @@ def spans_flooded() -> Fault:
             end.set()
             thread.join()
 
-    return Fault("30 MB of spans at once, again and again", make, ("tempo",), frozenset({"tempo"}), own=True)
+    return Fault("a trace of 5.5 MB, again and again", make, ("tempo",), frozenset({"tempo"}), own=True)
 
 
-def _spans(number: int) -> bytes:
-    """So many spans of 5 kB each, in OTLP's JSON; each is a trace of its own."""
-    now = time.time_ns()
+def _trace(number: int) -> bytes:
+    """So many spans of 5 kB each, in OTLP's JSON."""
+    now, trace = time.time_ns(), secrets.token_hex(16)
     spans = [
         {
-            "traceId": secrets.token_hex(16),
+            "traceId": trace,
             "spanId": secrets.token_hex(8),
             "name": "drill",
             "startTimeUnixNano": str(now),

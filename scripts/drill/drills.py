@@ -70,7 +70,7 @@ DRILLS: tuple[Drill, ...] = (
     Drill("AlertmanagerNotificationsFailing", _SECOND_WEBHOOK, slow=60),
     Drill("MetricsAbsent", _METRIC_LOST, {"service": "node-exporter"}),
     Drill("PromtailDown", stopped("promtail")),
-    Drill("TempoSpansRefused", broken.spans_flooded()),
+    Drill("TempoSpansRefused", broken.trace_too_large()),
     Drill("TempoDown", stopped("tempo", uses=frozenset({"tempo"}))),
     Drill("SpansDropped", _TRACES_WAIT, {"service": "backend"}, slow=60),
     Drill("TargetDown", stopped("node-exporter", uses=frozenset({"node-exporter"})), {"service": "node-exporter"}),
