@@ -159,4 +159,4 @@ def memory_taken(percent: float, least: int = 1_500_000_000) -> Fault:
             finally:
                 holder.kill()
 
-    return Fault(f"memory taken up to {percent:g} %", make)
+    return Fault(f"memory taken ({percent:g}%)", make)
