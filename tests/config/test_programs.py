@@ -47,11 +47,6 @@ def test_compose_accepts_the_files_with_every_profile(overlay: str | None) -> No
     accepted("docker", "compose", *(f"-f{file}" for file in files), "--profile", "*", "config", "--quiet")
 
 
-@pytest.mark.parametrize("file", sorted(str(path.relative_to(PROJECT)) for path in PROJECT.glob("*/Dockerfile")))
-def test_hadolint_finds_nothing_in_the_image(file: str) -> None:
-    accepted("hadolint", file)
-
-
 def test_a_mistake_in_a_file_is_named_with_its_line(tmp_path: Path) -> None:
     broken = tmp_path / "loki.yml"
     broken.write_text((PROJECT / "loki" / "loki.yml").read_text().replace("retention_period:", "retention:"))
