@@ -6,7 +6,7 @@ RUN := $(VENV)/bin/python
 WORKERS ?= $(shell echo $$(( $$(nproc 2>/dev/null || echo 2) + 1 )))
 
 .DEFAULT_GOAL := help
-.PHONY: help up down clean status reload backup restore bad-day drill tour traffic api-key find report view retrieval test check format dashboards queries pictures rules mutants fuzz bench chaos canaries secrets staging-check lock upgrade-packages
+.PHONY: help up down clean status reload upgrade backup restore bad-day drill tour traffic api-key find report view retrieval test check format dashboards queries pictures rules mutants fuzz bench chaos canaries secrets staging-check lock upgrade-packages
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ status: ## what runs, and where
 
 reload: ## has Prometheus and Alertmanager read their files again
 	@$(PYTHON) -m scripts.up reload
+
+upgrade: $(VENV)/run ## what runs to the version that is checked out, or to TO=v1.1.0, part by part; back to what ran if one fails (FROM=…)
+	@$(RUN) -m scripts.upgrade
 
 backup: $(VENV)/run ## one archive of every store of the stack that runs, in backups/ (its README.md says how to encrypt it)
 	@$(RUN) -m scripts.backup backup

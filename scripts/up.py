@@ -14,6 +14,7 @@ import urllib.request
 
 from scripts import receivers
 from scripts.addresses import PROJECT, address, port, setting
+from scripts.upgrade import versions
 
 PYTHON = PROJECT / ".venv" / "bin" / "python"
 #: What a person opens: name, the variable that moves its port, and what is there.
@@ -109,6 +110,7 @@ def compose_up() -> int:
             file=sys.stderr,
         )
         return code
+    versions.keep(over=False)  # containers that ran before may have kept files of an older version
     print(f"\nSpecola is up after {time.monotonic() - start:.0f} s.")
     show_addresses()
     return 0
@@ -121,12 +123,15 @@ def up() -> int:
     if problem is None:
         return compose_up()
     print(f"Local processes instead of containers: {problem}.")
-    return local("up")
+    code = local("up")
+    versions.keep(over=True)  # each process runs by the files that are here
+    return code
 
 
 def down() -> int:
     """`make down`: whichever of the two runs."""
     ended = local("down") if processes_ran() else 0
+    versions.forget()
     if engine_answers(processes_ran()):
         return compose("--profile", "*", "down") or ended
     return ended
@@ -145,6 +150,7 @@ def clean() -> int:
             return 1
         os.environ["YES"] = "1"
     removed = local("clean") if processes_ran() else 0
+    versions.forget()
     if engine_answers(processes_ran()):
         return compose("--profile", "*", "down", "--volumes") or removed
     return removed

@@ -1,7 +1,7 @@
 """`make backup`, `make restore FROM=…`, and what the services `backup` and `restore` run in their containers.
 
-On this machine: backup, or restore ARCHIVE [KEYS]. In a container: now, nightly, occupied, check ARCHIVE or
-put-back ARCHIVE.
+On this machine: backup, restore ARCHIVE [KEYS], or only ARCHIVE STORE… (for `make upgrade`, when it goes back). In a
+container: now, nightly, occupied, check ARCHIVE or put-back ARCHIVE [STORE…].
 """
 
 import os
@@ -15,17 +15,19 @@ def main(arguments: list[str]) -> int:
     """Runs one command; 1 when it could not be done, 2 for one that there is not."""
     name, paths = (arguments or [""])[0], [Path(argument) for argument in arguments[1:]]
     try:
-        if name in ("backup", "restore"):
+        if name in ("backup", "restore", "only"):
             from scripts.backup import command  # what it needs is not in the container
 
+            if name == "only":
+                return command.put_back(paths[0], arguments[2:])
             return command.backup() if name == "backup" else command.restore(*paths)
-        return _inside(name, paths)
+        return _inside(name, arguments[1:])
     except (BackupError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
 
 
-def _inside(name: str, paths: list[Path]) -> int:
+def _inside(name: str, rest: list[str]) -> int:
     from scripts.backup.nightly import serve
     from scripts.backup.run import Place, back_up, check, occupied, put_back
 
@@ -37,9 +39,9 @@ def _inside(name: str, paths: list[Path]) -> int:
     elif name == "occupied":
         say("\n".join(occupied(place)))
     elif name == "check":
-        say(f"{paths[0].name} of {check(place, paths[0]).made} is whole")
+        say(f"{Path(rest[0]).name} of {check(place, Path(rest[0])).made} is whole")
     elif name == "put-back":
-        put_back(place, paths[0], say)
+        put_back(place, Path(rest[0]), say, rest[1:])
     else:
         print(__doc__, file=sys.stderr)
         return 2

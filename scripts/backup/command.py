@@ -1,7 +1,9 @@
 """`make backup` and `make restore`: for containers or for local processes, whichever there are."""
 
+import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from scripts.addresses import PROJECT, setting
@@ -13,6 +15,7 @@ from scripts.up import compose, compose_command, engine_problem, local
 
 #: What a restore asks over the network, and so must run; all else must not, but for what holds staging's credentials.
 _SERVERS = ("mongodb", "qdrant")
+_OWNERS = dict(zip(("documents", "vectors"), _SERVERS, strict=True))
 _LEFT_RUNNING = (*_SERVERS, "secrets")
 
 
@@ -37,6 +40,29 @@ def restore(archive: Path | None = None, keys: Path | None = None) -> int:
     if done == 0:
         print("`make up` starts the stack.")
     return done
+
+
+def put_back(archive: Path, names: Sequence[str]) -> int:
+    """Replaces what these stores alone hold, of a stack whose version goes back; what owns their files is stopped.
+
+    A server that does not start on its data is given an empty volume first, once the archive is known to be whole.
+    """
+    if _processes():
+        run.put_back(place(), archive, print, names)
+        return 0
+    command = ["run", "--rm", "--no-deps", "-T", "-v", f"{archive}:/archive/{archive.name}:ro", "restore"]
+    if code := compose(*command, *_inside("check", f"/archive/{archive.name}")):
+        return code
+    for server in (server for name, server in _OWNERS.items() if name in names):
+        if code := compose("rm", "-sf", server):
+            return code
+        config = subprocess.run([*compose_command(), "config", "--format", "json"], cwd=PROJECT, capture_output=True)
+        volumes = json.loads(config.stdout)["volumes"]
+        engine = compose_command()[0].removesuffix("-compose")
+        subprocess.run([engine, "volume", "rm", "-f", volumes[f"{server}-data"]["name"]], check=True)
+        if code := compose("up", "-d", "--no-deps", "--wait", server):
+            return code
+    return compose(*command, *_inside("put-back", f"/archive/{archive.name}", *names))
 
 
 def place(keys: Path | None = None) -> run.Place:

@@ -167,8 +167,11 @@ def occupied(place: Place) -> list[str]:
     return [held for part in place.parts() if (held := part.holds())]
 
 
-def put_back(place: Place, archive: Path, say: Say) -> None:
-    """Replaces every store's data by the archive's. Raises BackupError, before anything is replaced, if it cannot."""
+def put_back(place: Place, archive: Path, say: Say, only: Sequence[str] = ()) -> None:
+    """Replaces every store's data by the archive's, or those named alone.
+
+    Raises BackupError, before anything is replaced, if it cannot.
+    """
     manifest = check(place, archive)
     with place.alone() as work:
         free, needed = shutil.disk_usage(work).free, 2 * archive.stat().st_size
@@ -178,7 +181,7 @@ def put_back(place: Place, archive: Path, say: Say) -> None:
             )
         unpack(archive, place.read_keys(), work)
         for part in place.parts():
-            if part.name in manifest.parts:
+            if part.name in manifest.parts and (not only or part.name in only):
                 (work / part.name).mkdir(exist_ok=True)  # a store that held nothing
                 part.put_back(work / part.name)
                 if isinstance(part, InFiles):

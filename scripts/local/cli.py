@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -48,23 +48,25 @@ class Stack:
     def _rows(self) -> Path:
         return self.folders.run / "services.json"
 
-    def up(self, seconds: float = READY_SECONDS) -> int:
-        """Start what can be started; 0 when all of that serves, else 1."""
+    def up(self, seconds: float = READY_SECONDS, only: Collection[str] | None = None) -> int:
+        """Start what can be started, or `only` these parts of it anew; 0 when all of that serves, else 1."""
         with self._alone():
-            wanted = [service for service in self.services.values() if service.runs_locally]
+            wanted = [one for one in self.services.values() if one.runs_locally and (only is None or one.name in only)]
             if taken := ports.conflicts(wanted, self.folders.run):
                 for conflict in taken:
                     self.report.say(str(conflict))
                 self.report.say("Nothing was started. Such a variable can stand before the command or in .env.")
                 return 1
             plan = planning.make(self.services, self.folders, self._finder(), self.environment)
-            started = self.supervisor.apply(plan.processes, self.environment)
+            started = self.supervisor.apply(plan.processes, self.environment, only)
             self.report.say(f"Starting {', '.join(started)}" if started else "Everything runs already")
-            waiting = ready.wait(self.supervisor, plan.processes, started, self.report, seconds)
+            awaited = {name: one for name, one in plan.processes.items() if only is None or name in only}
+            waiting = ready.wait(self.supervisor, awaited, started, self.report, seconds)
             rows = summary.rows(plan, waiting.failed)
             summary.save(self._rows, rows)
-        summary.show(self.report, rows)
-        summary.show_left_out(self.report, plan)
+        if only is None:
+            summary.show(self.report, rows)
+            summary.show_left_out(self.report, plan)
         for name in waiting.failed:
             self._show_failure(name)
         return 1 if waiting.failed else 0
@@ -168,6 +170,7 @@ def main(arguments: Sequence[str] | None = None, project: Path = PROJECT) -> int
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", help="start the stack, and wait until it serves")
     up.add_argument("--seconds", type=float, default=READY_SECONDS, help="wait no longer than this")
+    up.add_argument("--only", action="append", metavar="SERVICE", help="leave all others as they are")
     commands.add_parser("down", help="end the stack; its data stays")
     commands.add_parser("render", help="write the running services' config files anew")
     commands.add_parser("status", help="what runs, and where")
@@ -182,7 +185,7 @@ def main(arguments: Sequence[str] | None = None, project: Path = PROJECT) -> int
         stack = Stack(project, os.environ, report)
         match options.command:
             case "up":
-                return stack.up(options.seconds)
+                return stack.up(options.seconds, options.only)
             case "down":
                 return stack.down()
             case "render":

@@ -133,7 +133,12 @@ def _process(
         environment[name] = "" if without else substitution.setting(value)
     folder = folders.project / local.folder if local.folder else found.folder or folders.run
     sources = _python_sources(folder, arguments) if local.program == "python" else {}
-    digest = hashlib.sha256(json.dumps([arguments, environment, rendered, sources]).encode()).hexdigest()
+    # Without the names of the stack's own folders, so that what is planned elsewhere can be compared with what runs,
+    # and without PATH, which differs from shell to shell, and by which no program is found.
+    text = json.dumps([arguments, environment | {"PATH": ""}, rendered, sources])
+    for path in (folders.run, folders.data, folders.logs, folders.project / ".data"):
+        text = text.replace(json.dumps(str(path))[1:-1], path.name.removeprefix("."))
+    digest = hashlib.sha256(text.encode()).hexdigest()
     ready = f"{service.url}{local.ready}" if local.ready else ""
     return Process(service.name, arguments, environment, folder, ready, digest)
 

@@ -3,13 +3,13 @@
 import contextlib
 import hashlib
 import os
-import shutil
+import re
 import subprocess
 import sys
 import tempfile
 import time
 import xmlrpc.client
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,8 @@ stdout_logfile=log/{name}.log
 stdout_logfile_maxbytes=10MB
 stdout_logfile_backups=2
 """
+#: Name and digest in the text above.
+_APPLIED = re.compile(r'^\[program:(.+)\]\n.*\nenvironment=SPECOLA_DIGEST="(\w+)"$', re.MULTILINE)
 
 
 class SuperviseError(Exception):
@@ -110,16 +112,28 @@ class Supervisor:
             for info in self._call("getAllProcessInfo")
         }
 
-    def apply(self, processes: Mapping[str, Process], given: Mapping[str, str]) -> list[str]:
+    def digests(self) -> dict[str, str]:
+        """The digest of each process as it was last applied, by name; none where nothing was."""
+        path = self.run / "supervisord.conf"
+        return dict(_APPLIED.findall(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+
+    def digest(self, process: Process) -> str:
+        """What `digests` says of a process: another one, too, if the whole project was moved."""
+        return f"{process.digest[:48]}{hashlib.sha256(str(self.run).encode()).hexdigest()[:16]}"
+
+    def apply(
+        self, processes: Mapping[str, Process], given: Mapping[str, str], only: Collection[str] | None = None
+    ) -> list[str]:
         """Make what runs match `processes`, leaving what has not changed alone; the names of what was (re)started.
 
+        With `only`, the others stay as they are, also those that `processes` lacks or describes otherwise.
         Raises SuperviseError.
         """
-        self._write(processes.values())
+        self._write(processes, only)
         if not self.is_running():
             end(self.run)  # what a supervisord that was killed has left behind
             self._start(given)
-            return sorted(processes)
+            return sorted(self.digests())
         added, changed, removed = self._call("reloadConfig")[0]
         for name in (*changed, *removed):
             self._call("stopProcessGroup", name, False)  # all at once: some take seconds to end
@@ -129,7 +143,7 @@ class Supervisor:
             self._call("addProcessGroup", name)
         started = {*added, *changed}
         for state in self.states().values():
-            if state.state in ("STOPPED", "EXITED", "FATAL"):
+            if state.state in ("STOPPED", "EXITED", "FATAL") and (only is None or state.name in only):
                 self._call("startProcess", state.name, False)
                 started.add(state.name)
         return sorted(started)
@@ -154,19 +168,24 @@ class Supervisor:
             leftover.unlink(missing_ok=True)
         return count
 
-    def _write(self, processes: Iterable[Process]) -> None:
+    def _write(self, processes: Mapping[str, Process], only: Collection[str] | None) -> None:
         """The configuration: secrets may be among the environment, so for this user's eyes only."""
         programs = self.run / "programs"
-        shutil.rmtree(programs, ignore_errors=True)
+        kept = {} if only is None else {name: old for name, old in self.digests().items() if name not in only}
+        for script in programs.glob("*"):
+            if script.name not in kept:
+                script.unlink()
         for folder in (self.run, self.run / "log", programs, self.socket.parent):
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(0o700)
         text = _HEAD.format(socket=self.socket.name if self.socket.parent == self.run else self.socket)
-        for process in processes:
-            script = programs / process.name
+        new = {name: one for name, one in processes.items() if only is None or name in only}
+        for name, process in new.items():
+            script = programs / name
             script.touch(mode=0o600)
             script.write_text(process.script(), encoding="utf-8")
-            text += _PROGRAM.format(name=process.name, digest=process.digest, stop=STOP_SECONDS)
+        for name, digest in (kept | {name: self.digest(process) for name, process in new.items()}).items():
+            text += _PROGRAM.format(name=name, digest=digest, stop=STOP_SECONDS)
         (self.run / "supervisord.conf").write_text(text, encoding="utf-8")
 
     def _start(self, given: Mapping[str, str]) -> None:
