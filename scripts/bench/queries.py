@@ -1,5 +1,9 @@
-"""What a look costs: every query of every panel over a week of ten replicas; what is recorded beside one replica."""
+"""What a look costs: every query of every panel over a week of ten replicas.
 
+What is recorded is timed beside one replica too, and beside what it would cost without the record.
+"""
+
+import os
 import tempfile
 import time
 from collections.abc import Iterator
@@ -11,10 +15,13 @@ from zoneinfo import ZoneInfo
 
 import httpx
 from rich.console import Console
+from rich.progress import track
 from rich.table import Table
 
+from monitoring import rules
 from monitoring.dashboards.promql import parse, uses
 from scripts.bench import week
+from scripts.bench.records import before
 from scripts.bench.results import Target, show_targets, write
 from scripts.report import board as boards
 
@@ -22,13 +29,18 @@ REPLICAS, DAYS = 10, 7
 RUNS = 6
 #: Seconds: the most that a query may take at its 95th percentile; which of a few runs is the slowest.
 LONGEST = 0.5
-#: Time of recorded panels with ten replicas over that with one.
-GROWTH = 1.2
+#: Time of recorded panels with ten replicas over that with one; below so many seconds a query is all overhead.
+GROWTH, SHORTEST = 1.2, 0.02
+#: The rules of panels, of which it is said what they cost; and a window that holds as many samples as theirs do.
+RULES, REAL_WINDOW = "panels.yml", "[12m]"
 
 
 @dataclass
 class Look:
-    """A panel's query over a window (seconds): how long it took each time (seconds), what it read and gave."""
+    """A panel's query over a window (seconds): how long it took each time (seconds), what it read and gave.
+
+    `before` is the same of the counters themselves, where it asks for what is recorded of them.
+    """
 
     board: str
     panel: str
@@ -39,6 +51,7 @@ class Look:
     runs: list[float] = field(default_factory=list)
     samples: int = 0
     series: int = 0
+    before: "Look | None" = None
 
     @property
     def recorded(self) -> bool:
@@ -70,19 +83,37 @@ def looks(end: int) -> Iterator[Look]:
                 step = boards.step(panel, window, week.STEP)
                 ranged = {"start": window.start // step * step, "end": end // step * step, "step": step}
                 for target in panel.get("targets", []):
-                    if target["datasource"]["uid"] == "prometheus":
-                        query, at = (
-                            boards.fill(target["expr"], values),
-                            {"time": end} if target.get("instant") else ranged,
-                        )
-                        yield Look(board.title, panel["title"], target["refId"], query, at, seconds)
+                    if target["datasource"]["uid"] != "prometheus":
+                        continue
+                    at: dict[str, Any] = {"time": end} if target.get("instant") else ranged
+                    now, once = (boards.fill(query, values) for query in (target["expr"], before(target["expr"])))
+                    look = Look(board.title, panel["title"], target["refId"], now, at, seconds)
+                    if once != now:
+                        look.before = Look(look.board, look.panel, look.ref, once, at, seconds)
+                    yield look
 
 
-def measure(console: Console, folder: Path, days: float = DAYS) -> tuple[list[Look], list[Look], int]:
-    """Over ten replicas and over one, and how many series the ten have. Raises Skipped."""
+@dataclass
+class Found:
+    """Looks over ten replicas and, of what is recorded, over one; series in all; what the rules of panels cost."""
+
+    many: list[Look]
+    one: list[Look]
+    series: int
+    rule_seconds: float = 0.0
+    rule_series: int = 0
+
+    @property
+    def pairs(self) -> list[tuple[Look, Look]]:
+        """What is recorded, over ten replicas and over one."""
+        return [pair for pair in zip(self.many, self.one, strict=True) if pair[1].runs]
+
+
+def fill(console: Console, folder: Path, days: float = DAYS) -> Found:
+    """Fills the stores `one` and `ten` in a folder, for `ask` to be called with at once. Raises Skipped."""
     end = week.now()
-    many, one = list(looks(end - week.STEP)), list(looks(end - week.STEP))
-    asked = [look.query for look in many]
+    found = Found(list(looks(end - week.STEP)), list(looks(end - week.STEP)), 0)
+    asked = [query for look in found.many for query in (look.query, look.before.query if look.before else look.query)]
     console.print("a backend after traffic")
     (folder / "backend").mkdir()
     series = week.exposed(folder / "backend")
@@ -90,60 +121,106 @@ def measure(console: Console, folder: Path, days: float = DAYS) -> tuple[list[Lo
     used = [use for query in needed for use in uses(parse(query))]
     others, names = week.of_others(used, series), {use.metric for use in used}
     asked_for = [one for one in series if one.name in names]
-    stores = {1: folder / "one", REPLICAS: folder / "ten"}
-    for replicas, store in stores.items():
+    for replicas, store in ((1, folder / "one"), (REPLICAS, folder / "ten")):
         count = len(series) * replicas + len(others)
         samples = (len(asked_for) * replicas + len(others)) * days * 1440
         console.print(f"{days} days of {replicas} replicas: {count:,} series, {samples:,.0f} samples")
-        week.load(store, [*asked_for, *others], replicas, end, days)
+        week.load(store, [*asked_for, *others], replicas, end, days, console)
         # What nobody asks for costs a query nothing but its place in the index.
         week.load(store, [one for one in series if one.name not in names], replicas, end, week.BLOCK_HOURS / 24)
         week.load_records(store, asked, end, days)
-    with week.prometheus(stores[REPLICAS]) as ten, week.prometheus(stores[1]) as alone:
+        week.settle(store, console)
+    found.series = len(series) * REPLICAS + len(others)
+    return found
+
+
+def ask(console: Console, folder: Path, found: Found) -> None:
+    """Times every look, in turn with what it is compared with: whatever else the machine does falls on all alike."""
+    with week.prometheus(folder / "ten") as ten, week.prometheus(folder / "one") as alone:
         clients = [httpx.Client(base_url=address, timeout=120, trust_env=False) for address in (ten, alone)]
-        for large, small in zip(many, one, strict=True):
+        for large, small in track(list(zip(found.many, found.one, strict=True)), "queries", console=console):
             for _ in range(RUNS):
                 large.take(clients[0])
                 if large.recorded:
-                    small.take(clients[1])  # in turn, so that whatever else the machine does falls on both
-    return many, [look for look in one if look.runs], len(series) * REPLICAS + len(others)
+                    small.take(clients[1])
+                if large.before:
+                    large.before.take(clients[0])
+        end = found.many[0].parameters.get("time") or found.many[0].parameters["end"]
+        for rule in rules.read():
+            if rule.file == RULES:
+                times = [Look("", rule.name, "", rule.expr.replace("[1m]", REAL_WINDOW), {"time": end}, 0)] * RUNS
+                for look in times:
+                    look.take(clients[0])
+                found.rule_seconds += median(times[0].runs)
+                found.rule_series += times[0].series
 
 
 def show(console: Console, found: list[Look], rows: int = 25) -> None:
-    """The slowest, and those that read most."""
+    """The slowest, now or before there were records."""
     table = Table(title=f"The slowest of {len(found)} looks", title_justify="left")
-    for heading in ("dashboard", "panel", "query", "window", "p50", "p95", "samples", "series"):
+    for heading in ("dashboard", "panel", "query", "window", "p50", "p95", "samples", "p95 unrecorded", "samples"):
         table.add_column(heading, justify="left" if heading in ("dashboard", "panel", "query") else "right")
-    for look in sorted(found, key=lambda look: -look.p95)[:rows]:
-        times = (f"{median(look.runs) * 1000:.0f} ms", f"{look.p95 * 1000:.0f} ms")
-        read = (f"{look.samples:,}", str(look.series))
-        table.add_row(look.board, look.panel, look.ref, f"{look.window / 3600:g} h", *times, *read)
+    for look in sorted(found, key=lambda look: -max(look.p95, look.before.p95 if look.before else 0))[:rows]:
+        times = (f"{median(look.runs) * 1000:.0f} ms", f"{look.p95 * 1000:.0f} ms", f"{look.samples:,}")
+        once = (f"{look.before.p95 * 1000:.0f} ms", f"{look.before.samples:,}") if look.before else ()
+        table.add_row(look.board, look.panel, look.ref, f"{look.window / 3600:g} h", *times, *once)
     console.print(table)
+
+
+def growth(large: Look, small: Look) -> float:
+    """Time with ten replicas over that with one, of the fastest, which other work on the machine disturbed least."""
+    return max(min(large.runs), SHORTEST) / max(min(small.runs), SHORTEST)
+
+
+def targets(found: Found) -> list[Target]:
+    """What is promised."""
+    week_long = [look for look in found.many if look.window == DAYS * 86_400]
+    own = [look for look in found.many if look not in week_long]
+    together = sum(min(large.runs) for large, _ in found.pairs) / sum(min(small.runs) for _, small in found.pairs)
+    slow = sum(look.p95 > LONGEST for look in found.many)
+    once = sum((look.before or look).p95 > LONGEST for look in found.many)
+    longest = LONGEST * 1000
+    return [
+        Target("a panel's query at its own range, p95 of the slowest", max(o.p95 for o in own) * 1000, longest, "ms"),
+        Target(
+            "a panel's query at seven days, p95 of the slowest", max(o.p95 for o in week_long) * 1000, longest, "ms"
+        ),
+        Target("recorded panels: time with ten replicas over that with one", together, GROWTH, ""),
+        Target("the same of the one that grows most", max(growth(*pair) for pair in found.pairs), GROWTH, ""),
+        Target("queries slower than that", slow, None, f"of {len(found.many)}"),
+        Target("queries slower than that without records", once, None, f"of {len(found.many)}"),
+        Target("one evaluation of the panels' rules, every 30 s", found.rule_seconds * 1000, None, "ms"),
+        Target("series that they record, ten replicas", found.rule_series, None, f"beside {found.series}"),
+    ]
+
+
+def row(look: Look, small: Look) -> dict[str, Any]:
+    """A look in the file."""
+    plain: dict[str, Any] = {
+        "dashboard": look.board, "panel": look.panel, "query": look.ref, "window_hours": look.window / 3600,
+        **_measured(look), "recorded": look.recorded,
+    }  # fmt: skip
+    if look.before:
+        plain["without_record"] = _measured(look.before)
+    if small.runs:
+        plain["one_replica"] = _measured(small)
+        plain["growth"] = round(growth(look, small), 2)
+    return plain
+
+
+def _measured(look: Look) -> dict[str, Any]:
+    times = {"p50_ms": round(median(look.runs) * 1000, 1), "p95_ms": round(look.p95 * 1000, 1)}
+    return {**times, "samples": look.samples, "series": look.series}
 
 
 def main(console: Console, results: Path) -> bool:
     """Measures, prints the table and writes `queries.json`. True when every target is met. Raises Skipped."""
     with tempfile.TemporaryDirectory(prefix="specola-queries-") as folder:
-        found, alone, series = measure(console, Path(folder))
-    show(console, found)
-    recorded = [look for look in found if look.recorded]
-    ratio = sum(median(look.runs) for look in recorded) / sum(median(look.runs) for look in alone)
-    slowest = {
-        seven: max(look.p95 for look in found if (look.window == DAYS * 86_400) == seven) for seven in (False, True)
-    }
-    targets = [
-        Target("a panel's query at its own range, p95 of the slowest", slowest[False] * 1000, LONGEST * 1000, "ms"),
-        Target("a panel's query at seven days, p95 of the slowest", slowest[True] * 1000, LONGEST * 1000, "ms"),
-        Target("recorded panels: time with ten replicas over that with one", ratio, GROWTH, ""),
-        Target("queries slower than that", sum(look.p95 > LONGEST for look in found), None, f"of {len(found)}"),
-    ]
-    rows = [
-        {
-            "dashboard": look.board, "panel": look.panel, "query": look.ref, "window_hours": look.window / 3600,
-            "p50_ms": round(median(look.runs) * 1000, 1), "p95_ms": round(look.p95 * 1000, 1),
-            "samples": look.samples, "series": look.series, "recorded": look.recorded,
-        }
-        for look in found
-    ]  # fmt: skip
-    write(results / "queries.json", {"days": DAYS, "replicas": REPLICAS, "series": series, "looks": rows}, targets)
-    return show_targets(console, targets)
+        found = fill(console, Path(folder))
+        ask(console, Path(folder), found)
+    show(console, found.many)
+    rows = [row(large, small) for large, small in zip(found.many, found.one, strict=True)]
+    promised = targets(found)
+    plain = {"days": DAYS, "replicas": REPLICAS, "series": found.series, "load_after": os.getloadavg()[0]}
+    write(results / "queries.json", {**plain, "looks": rows}, promised)
+    return show_targets(console, promised)

@@ -4,6 +4,7 @@ A sample a minute, on waves of a day, written by promtool into blocks. Recorded 
 their rules come on that very data.
 """
 
+import json
 import math
 import re
 import subprocess
@@ -19,6 +20,8 @@ from typing import Any
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
+from rich.console import Console
+from rich.progress import track
 
 from monitoring import exposition, rules
 from monitoring.dashboards.exposition import FROM_PROMETHEUS
@@ -26,7 +29,7 @@ from monitoring.dashboards.promql import Use, parse, uses
 from scripts.backend_process import BackendProcess
 from scripts.bench import Skipped
 from scripts.bench.containers import run
-from scripts.bench.usage import until_ready
+from scripts.bench.usage import StackFailed, until_ready
 from scripts.local.lookup import look
 from scripts.local.ports import free_port
 
@@ -106,7 +109,9 @@ def recording(expressions: Iterable[str]) -> list[list[rules.Rule]]:
     ]
 
 
-def load(folder: Path, series: list[Series], replicas: int, end: int, days: float) -> None:
+def load(
+    folder: Path, series: list[Series], replicas: int, end: int, days: float, console: Console | None = None
+) -> None:
     """Has promtool write blocks that end at a moment (Unix seconds). Raises StackFailed and Skipped."""
     program = needed("promtool")
     minutes = int(days * 1440)
@@ -136,8 +141,29 @@ def load(folder: Path, series: list[Series], replicas: int, end: int, days: floa
              str(text), str(folder)], {})  # fmt: skip
         text.unlink()
 
+    firsts = range(0, minutes, per_block)
     with ThreadPoolExecutor(2) as workers:
-        list(workers.map(block, range(0, minutes, per_block)))
+        written = workers.map(block, firsts)
+        list(track(written, folder.name, len(firsts), console=console) if console else written)
+
+
+def settle(folder: Path, console: Console) -> None:
+    """Lets Prometheus join blocks of the same hours, which it else does while it is asked. Raises StackFailed."""
+    deadline = time.monotonic() + 900
+    with console.status(f"{folder.name}: blocks of the same hours are joined"), prometheus(folder, joins=True):
+        while apart(folder):
+            if time.monotonic() > deadline:
+                raise StackFailed(f"Prometheus has not joined the blocks of {folder} within 15 minutes")
+            time.sleep(1)
+
+
+def apart(folder: Path) -> bool:
+    """Whether there are blocks of the same hours."""
+    try:
+        begins = [json.loads(meta.read_text())["minTime"] for meta in folder.glob("*/meta.json")]
+    except FileNotFoundError:
+        return True  # one of them was joined just now
+    return len(begins) > len({*begins})
 
 
 def _selector(name: str, labels: Mapping[str, str]) -> bytes:
@@ -154,8 +180,8 @@ def load_records(folder: Path, expressions: Iterable[str], end: int, days: float
 
 
 def _made(rule: rules.Rule, address: str, end: int) -> list[Series]:
-    # With a sample a minute nothing grows within half a minute.
-    expression = re.sub(r"\[\d+s\]", "[5m]", rule.expr)
+    # With a sample a minute nothing grows within a minute.
+    expression = re.sub(r"\[(\d+s|1m)\]", "[5m]", rule.expr)
     found = ask(httpx.Client(base_url=address, timeout=60), "query", query=expression, time=end - STEP)["result"]
     values = [({**one["metric"], **rule.labels}, float(one["value"][1])) for one in found] or [(dict(rule.labels), 1.0)]
     return [
@@ -173,14 +199,15 @@ def ask(client: httpx.Client, kind: str, **parameters: Any) -> Any:
 
 
 @contextmanager
-def prometheus(folder: Path) -> Iterator[str]:
-    """A Prometheus over these blocks, which scrapes nothing and leaves them as they are; its address."""
+def prometheus(folder: Path, *, joins: bool = False) -> Iterator[str]:
+    """A Prometheus over these blocks, which scrapes nothing and, unless it joins them, leaves them; its address."""
     port = free_port()
     config = folder.with_name("empty.yml")
     config.write_text("{}\n")
     whole = f"{BLOCK_HOURS}h"
     arguments = [f"--config.file={config}", f"--storage.tsdb.path={folder}", f"--web.listen-address=127.0.0.1:{port}",
                  f"--storage.tsdb.min-block-duration={whole}", f"--storage.tsdb.max-block-duration={whole}",
+                 f"--{'' if joins else 'no-'}storage.tsdb.allow-overlapping-compaction",
                  "--storage.tsdb.retention.time=60d", "--log.level=error"]  # fmt: skip
     process = subprocess.Popen([needed("prometheus"), *arguments], stderr=subprocess.DEVNULL)
     try:

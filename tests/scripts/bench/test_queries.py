@@ -45,3 +45,38 @@ def test_only_what_asks_for_nothing_but_records_counts_as_recorded() -> None:
     recorded = queries.Look("", "", "A", "max(slo:objective:ratio)", {}, 1)
     assert recorded.recorded
     assert not queries.Look("", "", "A", "max(slo:objective:ratio) + max(up)", {}, 1).recorded
+
+
+def test_beside_a_record_stands_what_the_counters_themselves_would_cost() -> None:
+    found = {(look.panel, look.ref, look.window): look for look in queries.looks(1_800_000_000)}
+    api = found["API Response Time", "B", 3600].before
+    assert api is not None
+    assert api.query == (
+        'histogram_quantile(0.95, sum by (le) (rate(http_request_duration_seconds_bucket{job="backend", '
+        'instance=~".*", endpoint!~"/health.*|/metrics|/internal/.*"}[240s]))) >= 0'
+    )
+    errors = found["Error Rate", "A", 3600].before
+    assert errors is not None
+    assert 'endpoint!~"/health.*|/metrics|/internal/.*", status=~"5.."}[240s]' in errors.query
+    table = found["Which Endpoint Is Slow or Fails?", "A", 3600].before
+    assert table is not None
+    assert "increase(http_requests_total{" in table.query
+    assert all(look.before is None or ":" not in look.before.query.split("{")[0] for look in found.values())
+    assert {look.recorded for look in found.values() if look.before} == {True}
+
+
+def test_blocks_of_the_same_hours_are_waited_for_until_they_are_one(tmp_path: Path) -> None:
+    for name, begin in (("a", 0), ("b", 0), ("c", 6)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "meta.json").write_text(f'{{"minTime": {begin}}}')
+    assert week.apart(tmp_path)
+    (tmp_path / "b/meta.json").unlink()
+    assert not week.apart(tmp_path)
+
+
+def test_growth_is_that_of_the_fastest_and_none_where_a_query_is_all_overhead() -> None:
+    def looked(*runs: float) -> queries.Look:
+        return queries.Look("", "", "A", "", {}, 1, list(runs))
+
+    assert queries.growth(looked(0.3, 9.0), looked(0.1, 0.2)) == pytest.approx(3)
+    assert queries.growth(looked(0.009), looked(0.001)) == 1
