@@ -65,7 +65,7 @@ def make(folder: Path, rotate: str = "") -> list[str]:
         name = file_of(part)
         if rotate in (ALL, f"tls_{part}") or not (folder / name).is_file():
             key, certificate = _signed(part, DAYS, _EXTENSIONS.format(name=part), folder)
-            write(folder, name, certificate + key)
+            write(folder, name, key + certificate)  # in this order, for Qdrant, which takes the first for the key
             made.append(name)
     return made
 

@@ -35,9 +35,10 @@ render() { # SERVICE USER FILE WAYS: a configuration in which the lines marked w
     "/config/$3" | by_tls | put "$1" "$2" "$(basename "$3")"
 }
 
-by_tls() { # the addresses of parts in what comes on standard input, as they are with TLS
+by_tls() { # what comes on standard input, with the addresses of parts as they are with TLS
   if [ "$tls" ]; then
-    sed -E 's#http://(alert-inbox|alertmanager|prometheus|loki|tempo):#https://\1:#; s#scheme: http( |$)#scheme: https\1#'
+    sed -E 's#http://(alert-inbox|alertmanager|prometheus|loki|tempo):#https://\1:#; s#scheme: http( |$)#scheme: https\1#
+      s#grpc_listen_address: 0.0.0.0#grpc_listen_address: 127.0.0.1#'
   else
     cat
   fi

@@ -54,7 +54,7 @@ def serves_tls(name: str, service: dict[str, Any], given: Placed) -> bool:
     if file := flags.get("config.file"):
         server = yaml.safe_load(given.text(name, Path(file).name))["server"]
         return server["http_tls_config"] == {"cert_file": own, "key_file": own} and (
-            flags["server.grpc-listen-address"] == "127.0.0.1"
+            server["grpc_listen_address"] == "127.0.0.1"
         )
     if command and command[0] == "run":  # Alloy
         text = given.text(name, Path(command[1]).name)
