@@ -20,6 +20,7 @@ from tests.e2e.stack import PROJECT, clean_copy, missing_images
 NAME, PORT = "specola-e2e-staging", 21443
 URL = f"https://localhost:{PORT}"
 FILES = ("docker-compose.yml", "docker-compose.staging.yml")
+TLS = "docker-compose.tls.yml"
 IMAGE = "specola/backend:0.1.0"
 
 
@@ -27,6 +28,8 @@ IMAGE = "specola/backend:0.1.0"
 class Staging:
     """The running overlay."""
 
+    name: str
+    url: str
     folder: Path
     compose: list[str]
     environment: dict[str, str]
@@ -55,7 +58,7 @@ class Staging:
         if not root.exists():
             self.run("cp", "gateway:/data/caddy/pki/authorities/local/root.crt", str(root))
         trusting = ssl.create_default_context(cafile=str(root))
-        return httpx.Client(base_url=URL, verify=trusting, timeout=15, **options)
+        return httpx.Client(base_url=self.url, verify=trusting, timeout=15, **options)
 
     def containers(self) -> dict[str, dict[str, Any]]:
         """What the engine knows of each service's container."""
@@ -64,11 +67,18 @@ class Staging:
         return {one["Config"]["Labels"]["com.docker.compose.service"]: one for one in json.loads(inspected)}
 
     def probe(
-        self, service: str, addresses: Sequence[tuple[str, int]] = (), requests: Sequence[tuple[Any, ...]] = ()
+        self,
+        service: str,
+        addresses: Sequence[tuple[str, int]] = (),
+        requests: Sequence[tuple[Any, ...]] = (),
+        handshakes: Sequence[tuple[str, int]] = (),
     ) -> dict[str, Any]:
         """What listens in a service's network, and what it reaches from there (staging_probe.py)."""
-        container = f"{NAME}-{service}-1"
-        given = json.dumps({"addresses": addresses, "requests": requests})
+        container = f"{self.name}-{service}-1"
+        authority = self.secret("tls_authority.pem")
+        given = json.dumps(
+            {"addresses": addresses, "requests": requests, "handshakes": handshakes, "authority": authority}
+        )
         program = (PROJECT / "tests" / "e2e" / "staging_probe.py").read_text()
         command = ["docker", "run", "--rm", "-i", "--network", f"container:{container}", IMAGE, "python", "-c", program]
         answer = subprocess.run(command, input=given, capture_output=True, text=True, timeout=120, check=False)
@@ -86,8 +96,11 @@ def _ferretdb() -> bool:
 
 
 @contextlib.contextmanager
-def staging(folder: Path) -> Iterator[Staging]:
-    """`make secrets`, and the overlay up, in a clean copy; down again at the end. Skips by name where it cannot be."""
+def staging(folder: Path, tls: bool = False) -> Iterator[Staging]:
+    """`make secrets`, and the overlay up, in a clean copy; down again at the end. Skips by name where it cannot be.
+
+    `tls`: with TLS between the parts, under another name and port.
+    """
     if (
         shutil.which("docker") is None
         or subprocess.run(["docker", "info"], capture_output=True, check=False).returncode
@@ -96,14 +109,17 @@ def staging(folder: Path) -> Iterator[Staging]:
     if missing := missing_images():
         pytest.skip(f"these images are not here and cannot be pulled: {', '.join(missing)}")
     copy = clean_copy(folder)
-    environment = {**os.environ, "STAGING_URL": URL, "PORT_HTTPS": str(PORT)}
+    name, port = (f"{NAME}-tls", PORT + 1) if tls else (NAME, PORT)
+    url = f"https://localhost:{port}"
+    environment = {**os.environ, "STAGING_URL": url, "PORT_HTTPS": str(port)}
     subprocess.run([sys.executable, "-m", "scripts.staging.secrets"], cwd=copy, check=True, capture_output=True)
     if os.geteuid() == 0:  # they are somebody's who deploys, and no service runs as that user
         for path in [copy / "secrets" / "staging", *(copy / "secrets" / "staging").iterdir()]:
             os.chown(path, 12345, 12345)
-    files = [*FILES, *(["tests/e2e/staging-ferretdb.yml"] if _ferretdb() else [])]
-    compose = ["docker", "compose", "-p", NAME, *(part for file in files for part in ("-f", file))]
-    stack = Staging(copy, compose, environment)
+    stand_ins = ["staging-ferretdb.yml", *(["staging-stand-ins-tls.yml"] if tls else [])] if _ferretdb() else []
+    files = [*FILES, *([TLS] if tls else []), *(f"tests/e2e/{file}" for file in stand_ins)]
+    compose = ["docker", "compose", "-p", name, *(part for file in files for part in ("-f", file))]
+    stack = Staging(name, url, copy, compose, environment)
     stack.run("down", "-v")
     try:
         stack.run("up", "-d", "--build", "--wait", "--wait-timeout", "300")

@@ -1,15 +1,17 @@
 """Run in the network of a container, by the test of the staging overlay: what listens here, and what answers elsewhere.
 
-Standard input: a JSON object of addresses (a port each) and requests (method, URL, headers). Standard output: the same
-with what came of each.
+Standard input: a JSON object of addresses (a port each), requests (method, URL, headers), handshakes (name, port) and
+the authority for these. Standard output: what came of each.
 """
 
 import json
 import socket
+import ssl
 import sys
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPException
 from pathlib import Path
 
 
@@ -42,8 +44,21 @@ def asked(method: str, url: str, headers: dict[str, str]) -> list[object]:
             return [answer.status, answer.read(2000).decode(errors="replace")]
     except urllib.error.HTTPError as error:
         return [error.code, error.read(2000).decode(errors="replace")]
-    except OSError as error:
+    except (OSError, HTTPException) as error:  # the second: what speaks TLS says so in TLS
         return [0, str(error)]
+
+
+def secured(name: str, port: int, authority: str) -> str:
+    """The version of TLS that is spoken there, with a certificate of this authority for this name; else why not."""
+    trusting = ssl.create_default_context(cadata=authority)
+    try:
+        with (
+            socket.create_connection((name, port), 5) as plain,
+            trusting.wrap_socket(plain, server_hostname=name) as it,
+        ):
+            return it.version() or ""
+    except OSError as error:
+        return f"{type(error).__name__}: {error}"
 
 
 if __name__ == "__main__":
@@ -51,5 +66,11 @@ if __name__ == "__main__":
     with ThreadPoolExecutor(64) as pool:
         reached = pool.map(connects, [tuple(address) for address in given["addresses"]])
         answers = pool.map(lambda request: asked(*request), given["requests"])
-        result = {"listening": listening(), "reached": list(reached), "answers": list(answers)}
+        spoken = pool.map(lambda there: secured(*there, given["authority"]), given["handshakes"])
+        result = {
+            "listening": listening(),
+            "reached": list(reached),
+            "answers": list(answers),
+            "spoken": list(spoken),
+        }
     print(json.dumps(result))
