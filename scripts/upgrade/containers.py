@@ -87,7 +87,8 @@ class Containers:
                 program, *words = CHECKS[name]
                 if name == "alertmanager" and (chosen := setting("ALERTMANAGER_CONFIG")):
                     words[-1] = f"/etc/alertmanager/{chosen}"
-                self._ask("run", "--rm", "--no-deps", "-T", "--entrypoint", program, name, *words)
+                command = ("run", "--rm", "--no-deps", "-T", "--entrypoint", program, name, *words)
+                self._ask(*command, what=f"{name} refuses its configuration")
                 say(f"  {name} accepts its configuration")
 
     def start(self, name: str) -> None:
@@ -126,8 +127,9 @@ class Containers:
     def _read(self) -> dict[str, Any]:
         return dict(json.loads(self._ask("config", "--format", "json")))
 
-    def _ask(self, *arguments: str) -> str:
-        return run([*self._compose, "--profile", "*", *arguments], f"compose {arguments[0]} {arguments[-1]}")
+    def _ask(self, *arguments: str, what: str = "") -> str:
+        command = [*self._compose, "--profile", "*", *arguments]
+        return run(command, what or f"compose {arguments[0]} {arguments[-1]}")
 
     def _find_access(self) -> Access:
         """Where the gateway and Prometheus answer: in staging at one address, with a password."""

@@ -1,9 +1,9 @@
 """The steps of an upgrade, and the way back: alike for containers and processes."""
 
+import contextlib
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from scripts.upgrade import shared, versions
@@ -74,8 +74,10 @@ class Upgrade:
         try:
             self._say(f"\nThe upgrade failed at {at}: {why}")
             if not self._touched:
-                if self._came:
-                    versions.git("checkout", "--quiet", self._came)
+                with contextlib.suppress(UpgradeError):
+                    if self._came:
+                        versions.git("checkout", "--quiet", self._came)
+                    self._stack.prepare_back()
                 self._say(f"Nothing was touched: {versions.shown(self._old)} runs on.")
                 return 1
             if at in self._touched:
@@ -158,7 +160,7 @@ class Upgrade:
         if changes.same and (changes.parts or changes.gone):
             self._say(f"  untouched: {', '.join(changes.same)}")
 
-    @contextmanager
+    @contextlib.contextmanager
     def _step(self, number: int, what: str) -> Iterator[None]:
         since = time.monotonic()
         self._say(f"{number}/5 {what}")

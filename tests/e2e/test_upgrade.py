@@ -1,19 +1,29 @@
 """`make upgrade` with data in place: to a version that works, and to some that do not."""
 
+import json
 import os
+import shutil
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+import yaml
 
 from scripts.local.supervise import Supervisor
 from scripts.upgrade.versions import RUNS
-from tests.e2e.stack import PROJECT, Stack, clean_copy, ports, until
+from tests.e2e.stack import PROJECT, Stack, clean_copy, missing_images, ports, until
 
-pytestmark = pytest.mark.timeout(300)
-COMPOSE, RULES = "docker-compose.yml", "prometheus/rules/capacity.yml"
+pytestmark = pytest.mark.timeout(600)
+COMPOSE, RULES, MAIN = "docker-compose.yml", "prometheus/rules/capacity.yml", "backend/app/main.py"
+STARTED = 'logger.info("started"'
+#: In the place of Prometheus' command.
+WITH_SHELL = """\
+    entrypoint: [/bin/sh, -c, "COMMAND"]
+    command:
+      - --config.file=/etc/prom"""
 
 
 def git(stack: Stack, *arguments: str) -> str:
@@ -36,33 +46,58 @@ def version(stack: Stack, tag: str, changes: dict[str, tuple[str, str]]) -> None
 def make(stack: Stack, target: str, fails: bool = False, **more: str) -> str:
     done = subprocess.run(
         ["make", target, *(f"{name}={value}" for name, value in more.items())],
-        cwd=stack.folder, env=stack.environment, capture_output=True, text=True, timeout=250, check=False,
+        cwd=stack.folder, env=stack.environment, capture_output=True, text=True, timeout=550, check=False,
     )  # fmt: skip
     print(done.stdout, done.stderr)
     assert (done.returncode != 0) == fails, done.stdout + done.stderr
     return done.stdout + done.stderr
 
 
-@pytest.fixture(scope="module", params=["processes"])
+@pytest.fixture(scope="module", params=["containers", "processes"])
 def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     copy = clean_copy(tmp_path_factory.mktemp("upgrade"))
     for name in (".tools", ".venv"):
         (copy / name).symlink_to(PROJECT / name)
     os.utime(copy / "requirements.txt", (0, 0))  # nothing is to be installed into what is shared
-    environment = {**os.environ, **ports("processes"), "TRAFFIC": "0", "LOCAL": "1"}
-    stack = Stack("processes", environment, copy)
+    stack = Stack(request.param, {**os.environ, **ports(request.param), "TRAFFIC": "0", "LOCAL": "1"}, copy)
     git(stack, "init", "-q", "-b", "main")
     (copy / ".git/info/exclude").write_text(".venv\n.tools\n")
     git(stack, "add", ".")
     git(stack, "commit", "-qm", "one")
     git(stack, "tag", "v1")
+    if request.param == "containers":
+        names = startable()
+        stack.compose = ["docker", "compose", "-p", "specola-upgrade"]
+        stack.environment |= {"LOCAL": "0", "COMPOSE": " ".join(stack.compose)}
     try:
-        make(stack, "up")
+        if stack.compose:  # not by `make up`, where an image is missing
+            stack.run("--profile", "*", "down", "-v")
+            stack.run("up", "-d", "--build", "--wait", "--no-deps", *names)
+            git(stack, "update-ref", RUNS, "HEAD")
+        else:
+            make(stack, "up")
         stack.services = set(starts(stack))
         fill(stack)
         yield stack
     finally:
-        make(stack, "down")
+        if stack.compose:
+            stack.run("--profile", "*", "down", "-v")
+        else:
+            make(stack, "down")
+
+
+def startable() -> list[str]:
+    """The services of the compose file whose images are here; all but Grafana have to be."""
+    if (
+        shutil.which("docker") is None
+        or subprocess.run(["docker", "info"], capture_output=True, check=False).returncode
+    ):
+        pytest.skip("no Docker Engine answers here")
+    missing = missing_images()
+    services = yaml.safe_load((PROJECT / COMPOSE).read_text())["services"]
+    if lacking := [image for image in missing if "/grafana:" not in image]:
+        pytest.skip(f"these images are not here and cannot be pulled: {', '.join(lacking)}")
+    return [name for name, one in services.items() if one["image"] not in missing and "profiles" not in one]
 
 
 def fill(stack: Stack) -> None:
@@ -84,8 +119,11 @@ def answer(stack: Stack) -> str:
     return str(said.json()["answer"] if "answer" in said.json() else said.json())
 
 
-def starts(stack: Stack) -> dict[str, int]:
-    """The process of each part: another one after each start."""
+def starts(stack: Stack) -> dict[str, object]:
+    """The process or container of each part: another one after each start."""
+    if stack.compose:
+        lines = [json.loads(line) for line in stack.run("ps", "--format", "json").stdout.splitlines()]
+        return {line["Service"]: line["ID"] for line in lines if line["State"] == "running"}
     return {name: state.pid for name, state in Supervisor(stack.folder / ".run").states().items()}
 
 
@@ -139,12 +177,7 @@ def test_a_version_whose_files_are_not_valid_touches_nothing(stack: Stack) -> No
 
 
 def test_a_version_that_does_not_start_is_rolled_back(stack: Stack) -> None:
-    version(
-        stack, "v4-broken", {
-            COMPOSE: ("        SQLITE_PATH: .data/backend", "        SQLITE_PATH: /proc/none"),
-            RULES: ("vector(2)", "vector(4)"),
-        },
-    )  # fmt: skip
+    version(stack, "v4-broken", {MAIN: (STARTED, f'raise OSError("cannot start"); {STARTED}'), RULES: ("(2)", "(4)")})
     git(stack, "checkout", "-q", "v2")
     said = ""
 
@@ -152,15 +185,39 @@ def test_a_version_that_does_not_start_is_rolled_back(stack: Stack) -> None:
         nonlocal said
         said = make(stack, "upgrade", fails=True, TO="v4-broken")
 
-    assert restarted(stack, act) == {"backend", "prometheus"}
+    assert restarted(stack, act) == {"backend", "alert-inbox", "prometheus"}
     assert "The upgrade failed at backend" in said
-    assert "/proc/none" in said
+    assert "backend: " in said
+    assert "cannot start" in said
     assert "v2 (0.1.0) serves again" in said
     assert git(stack, "describe", "--tags") == "v2"
     assert documents(stack) == ["harbour.txt"]
     assert "15 metres" in answer(stack)
     until(lambda: stack.query("next_version == 2"), "the old rule is evaluated")
     assert restarted(stack, lambda: make(stack, "upgrade")) == set()
+
+
+def test_a_store_that_the_next_version_made_unreadable_holds_what_the_backup_does(stack: Stack) -> None:
+    ruin = "import pathlib; pathlib.Path(settings.sqlite_path).write_bytes(bytes(9000)); raise OSError('ruined'); "
+    command = "rm -rf /prometheus/wal && touch /prometheus/wal && exit 1"
+    changes = {
+        "containers": {
+            COMPOSE: ("    command:\n      - --config.file=/etc/prom", WITH_SHELL.replace("COMMAND", command))
+        },
+        "processes": {MAIN: (STARTED, ruin + STARTED)},
+    }
+    query = 'count_over_time(up{job="prometheus"}[1h]) > 5'
+    until(lambda: stack.query(query), "there are metrics to lose")
+    at = time.time()
+    version(stack, "v5-ruins", changes[stack.mode])
+    git(stack, "checkout", "-q", "v2")
+    said = make(stack, "upgrade", fails=True, TO="v5-ruins")
+    name = {"containers": "prometheus", "processes": "backend"}[stack.mode]
+    assert f"{name} holds what it held at the backup" in said
+    assert "v2 (0.1.0) serves again" in said
+    assert documents(stack) == ["harbour.txt"]
+    assert "15 metres" in answer(stack)
+    assert stack.get("prometheus", "/api/v1/query", query=query, time=at)["data"]["result"]
 
 
 def test_what_is_not_committed_is_not_upgraded_from(stack: Stack) -> None:
