@@ -61,7 +61,8 @@ class Stack:
             started = self.supervisor.apply(plan.processes, self.environment, only)
             self.report.say(f"Starting {', '.join(started)}" if started else "Everything runs already")
             awaited = {name: one for name, one in plan.processes.items() if only is None or name in only}
-            waiting = ready.wait(self.supervisor, awaited, started, self.report, seconds)
+            most = ready.STARTS if only is None else ready.STARTS_ALONE
+            waiting = ready.wait(self.supervisor, awaited, started, self.report, seconds, most)
             rows = summary.rows(plan, waiting.failed)
             summary.save(self._rows, rows)
         if only is None:

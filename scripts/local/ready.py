@@ -11,8 +11,9 @@ from scripts.local.plan import Process
 from scripts.local.report import Report
 from scripts.local.supervise import State, Supervisor
 
-#: A process that had to be started this often is not waited for any longer.
-_STARTS = 4
+#: A process that had to be started this often is not waited for any longer: of all at once, one may have to wait
+#: for another; what is started by itself finds all that it needs.
+STARTS, STARTS_ALONE = 4, 2
 _POLL_SECONDS = 0.25
 
 
@@ -30,8 +31,9 @@ def wait(
     started: Collection[str],
     report: Report,
     seconds: float,
+    most: int = STARTS,
 ) -> Waiting:
-    """Wait until every process answers, has failed for good, or `seconds` are over.
+    """Wait until every process answers, has failed for good or was started `most` times, or `seconds` are over.
 
     Of those that were just `started`, the report says when each is ready.
     """
@@ -49,7 +51,7 @@ def wait(
                     result.ready[name] = elapsed
                     if name in started:
                         report.say(f"  {name} is ready after {elapsed:.1f} s")
-                elif reason := _failure(state, len(starts[name])):
+                elif reason := _failure(state, len(starts[name]), most):
                     result.failed[name] = reason
                 elif elapsed > seconds:
                     result.failed[name] = f"does not answer within {seconds:.0f} s ({state.state.lower()})"
@@ -70,9 +72,9 @@ def is_ready(client: httpx.Client, address: str, state: State) -> bool:
         return False
 
 
-def _failure(state: State, starts: int) -> str:
+def _failure(state: State, starts: int, most: int) -> str:
     if state.state == "FATAL":
         return f"does not start: {state.reason}"
-    if starts >= _STARTS and state.state != "RUNNING":
+    if starts >= most and state.state != "RUNNING":
         return f"was started {starts} times and ended each time"
     return ""

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import ssl
+import tempfile
 from collections import defaultdict
 from collections.abc import Collection
 from pathlib import Path
@@ -55,7 +56,7 @@ class Containers:
 
     def changes(self, files: set[str], old: str) -> decide.Changes:
         """Those whose configuration, image or files are others."""
-        hashes = dict(line.split() for line in self._ask("config", "--hash", "*").splitlines())
+        hashes = self._hashes()
         wanted = {}
         for name, service in self._config["services"].items():
             paths = [mount["source"] for mount in service.get("volumes", ()) if mount["type"] == "bind"]
@@ -123,6 +124,15 @@ class Containers:
     def log(self, name: str) -> list[str]:
         """The end of what it said."""
         return self._ask("logs", "--no-log-prefix", "--tail", "12", name).splitlines()
+
+    def _hashes(self) -> dict[str, str]:
+        """As `up` labels containers: of what the files come to, env files read, which `config --hash` alone leaves."""
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+            json.dump(self._config, file)
+            file.flush()
+            where = ["--project-directory", str(PROJECT), "-f", file.name, "--profile", "*"]
+            said = run([*self._compose, *where, "config", "--hash", "*"], "compose config --hash")
+        return dict(line.split() for line in said.splitlines())
 
     def _read(self) -> dict[str, Any]:
         return dict(json.loads(self._ask("config", "--format", "json")))

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from scripts.local.supervise import Supervisor
+from scripts.receivers import SWITCHED_ON
 from scripts.upgrade.versions import RUNS
 from tests.e2e.stack import PROJECT, Stack, clean_copy, missing_images, ports, until
 
@@ -68,7 +69,8 @@ def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     if request.param == "containers":
         names = startable()
         stack.compose = ["docker", "compose", "-p", "specola-upgrade"]
-        stack.environment |= {"LOCAL": "0", "COMPOSE": " ".join(stack.compose)}
+        stack.environment |= {"LOCAL": "0", "COMPOSE": " ".join(stack.compose), "ALERTMANAGER_CONFIG": SWITCHED_ON}
+        subprocess.run([".venv/bin/python", "-m", "scripts.receivers"], cwd=copy, check=True)
     try:
         if stack.compose:  # not by `make up`, where an image is missing
             stack.run("--profile", "*", "down", "-v")

@@ -55,6 +55,23 @@ def test_up_twice_leaves_alone_what_has_not_changed(
     os.kill(first["idle"], signal.SIGCONT)
 
 
+def test_up_only_starts_one_part_anew_and_leaves_all_others_as_they_are(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project("up")
+    first = project.pids()
+    compose = project.folder / "docker-compose.yml"
+    before = compose.read_text()
+    compose.write_text(before.replace("s3cret", "other").replace("{program: idle-program}", "{instead: nothing}"))
+    monkeypatch.setenv("SPARE", "1")
+    assert project("up", "--only", "web") == 0
+    second = project.pids()
+    assert second["web"] != first["web"]
+    assert {name: pid for name, pid in second.items() if name != "web"} == {"idle": first["idle"]}
+    assert project("up", "--only", "idle") == 0, "what is not described any more is ended"
+    assert project.pids() == {"web": second["web"]}
+
+
 def test_what_a_killed_supervisord_leaves_behind_is_taken_over(project: Project) -> None:
     project("up")
     left = project.pids()
@@ -102,7 +119,7 @@ def test_a_port_in_use_stops_everything_before_it_starts(
 def test_a_program_that_ends_at_once_is_a_failure_with_its_last_words(
     project: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scripts.local.ready._STARTS", 2)
+    monkeypatch.setattr("scripts.local.ready.STARTS", 2)
     program(
         tmp_path / "tools" / "web", "print('error: no such thing')\nfor n in range(20): print(n)\nraise SystemExit(1)"
     )
