@@ -12,7 +12,7 @@ from scripts.drill import floor as floors
 from scripts.drill.drills import Drill
 from scripts.drill.faults import CannotMake
 from scripts.drill.stacks import Stack
-from scripts.drill.watch import POLL_SECONDS, Way, evaluator, holds_back, is_firing, look
+from scripts.drill.watch import POLL_SECONDS, Way, evaluator, holds_back, is_firing, last_told, look
 from scripts.local.apart import NotHere
 from scripts.local.supervise import SuperviseError
 
@@ -106,10 +106,8 @@ def _not_quiet(stack: Stack, ways: Sequence[Way], say: Say) -> str:
     """
     hour = 3600 / 5 * floors.scrape_interval(stack.project)
     deadline = time.time() + (hour + SPARE_SECONDS if stack.own else 0)
-    groups: set[str] = set()
     while True:
         firing = {way.drill.alert for way in ways if is_firing(stack, way.drill, way.rule, any_labels=stack.own)}
-        groups |= firing
         left = sorted(firing) or (
             sorted({name for way in ways for name in _holding_back(stack, way)}) if stack.own else []
         )
@@ -119,9 +117,20 @@ def _not_quiet(stack: Stack, ways: Sequence[Way], say: Say) -> str:
             return f"{', '.join(left)} fires before the fault is made"
         say(f"waits for {', '.join(left)} to end")
         time.sleep(POLL_SECONDS)
-    if forgotten := [_grouping(stack, way)[1] for way in ways if way.drill.alert in groups]:
-        time.sleep(max(forgotten) + FORGETS_SECONDS)
+    if stack.own:
+        _wait_until_forgotten(stack, ways)
     return ""
+
+
+def _wait_until_forgotten(stack: Stack, ways: Sequence[Way]) -> None:
+    for way in ways:
+        interval = _grouping(stack, way)[1]
+        told = last_told(stack, way.drill.alert)
+        if told and told[1]:  # its end is yet to be told
+            time.sleep(interval)
+            told = last_told(stack, way.drill.alert)
+        if told:
+            time.sleep(max(0.0, told[0] + interval + FORGETS_SECONDS - time.time()))
 
 
 def _grouping(stack: Stack, way: Way) -> tuple[float, float]:

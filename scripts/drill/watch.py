@@ -91,6 +91,12 @@ def holds_back(stack: Stack, service: str, severity: str) -> list[str]:
     )
 
 
+def last_told(stack: Stack, alert: str) -> tuple[float, bool] | None:
+    """When alert-inbox was last told of an alert of this name, and whether it was told that it fires; None: never."""
+    told = _get(f"{stack.address('alert-inbox')}/alerts", alertname=alert) or []
+    return max(((one["received_at"], one["status"] == "firing") for one in told), default=None)
+
+
 def look(stack: Stack, way: Way, since: float, ended: float | None) -> None:
     """Brings a way up to date. `since`: the fault's beginning; `ended`: its end, None while it lasts."""
     now = time.time()

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from scripts.drill import floor as floors
 from scripts.drill import run as running
 from scripts.drill import shorten
 from scripts.drill.drills import Drill
@@ -132,6 +133,18 @@ def test_what_fires_already_is_no_drill(stack: Pretended) -> None:
     result, _ = done(stack, drill(stack))
     assert result.problem == "AIServiceDown fires before the fault is made"
     assert stack.on, "nothing was touched"
+
+
+def test_the_next_drill_of_an_alert_waits_until_alertmanager_has_forgotten_its_group(
+    stack: Pretended, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "FORGETS_SECONDS", 0.6)
+    done(stack, drill(stack))
+    told = stack.times["off"] + 0.1
+    result, _ = done(stack, drill(stack))
+    interval = floors.grouping(stack.project, "critical", "AIServiceDown")[1]
+    assert stack.times["on"] - told == pytest.approx(interval + 0.6, abs=0.2)
+    assert result.problem == ""
 
 
 def test_late_is_failed() -> None:
