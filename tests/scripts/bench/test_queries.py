@@ -74,9 +74,9 @@ def test_blocks_of_the_same_hours_are_waited_for_until_they_are_one(tmp_path: Pa
     assert not week.apart(tmp_path)
 
 
-def test_growth_is_that_of_the_fastest_and_none_where_a_query_is_all_overhead() -> None:
-    def looked(*runs: float) -> queries.Look:
-        return queries.Look("", "", "A", "", {}, 1, list(runs))
+def test_growth_is_that_of_processor_time_and_none_where_a_query_is_all_overhead() -> None:
+    def looked(*processor: float) -> queries.Look:
+        return queries.Look("", "", "A", "", {}, 1, [9.0], list(processor))
 
-    assert queries.growth(looked(0.3, 9.0), looked(0.1, 0.2)) == pytest.approx(3)
+    assert queries.growth(looked(0.3, 0.3, 9.0), looked(0.1, 0.1, 0.2)) == pytest.approx(3)
     assert queries.growth(looked(0.009), looked(0.001)) == 1
