@@ -68,7 +68,7 @@ drill: $(VENV)/run ## a real fault, followed until its alert is delivered and ov
 tour: $(VENV)/dev ## a first half hour, step by step: IN=it in Italian, PAGE=1 as a page, AUTO=1 takes itself
 	@$(RUN) -m scripts.tour
 
-test: $(VENV)/dev ## everything that this machine can run, and what it could not and why
+test: $(VENV)/dev ## what this machine can run within minutes, and what it could not and why; LONG=1 for the long ones, too
 	@$(RUN) -m pytest -m "not quiet" -n $(WORKERS) --cov --cov-report=; others=$$?; \
 	  $(RUN) -m pytest -m quiet --cov --cov-append --cov-report=term:skip-covered && exit $$others
 

@@ -39,6 +39,10 @@ def _shared(nodeid: str) -> str:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What waits longest comes first: whole stacks, then what is end to end. What shares one stands in a row."""
+    if os.environ.get("LONG") != "1":
+        for item in items:
+            if item.get_closest_marker("long"):
+                item.add_marker(pytest.mark.skip(reason="it takes minutes: `make test LONG=1` runs it"))
     order = {"containers": 0, "processes": 1}
     items.sort(key=lambda item: (order.get(_shared(item.nodeid), 3 - ("e2e" in item.nodeid)), _shared(item.nodeid)))
 

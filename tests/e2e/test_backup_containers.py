@@ -20,7 +20,7 @@ from tests.e2e.backup import Contents, Record, assert_full
 from tests.e2e.shipping import until
 from tests.e2e.stack import PROJECT, missing_images
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 #: Ports of its own, from here on.
 FIRST_PORT = 21_400
 

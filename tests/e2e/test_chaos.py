@@ -13,6 +13,7 @@ from scripts.chaos.stack import own
 from scripts.local.apart import NotHere
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_a_minute_of_chaos_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     said: list[str] = []

@@ -16,7 +16,7 @@ from tests.e2e.stack import until
 from tests.e2e.staging import PORT, URL, Staging, staging
 from tests.e2e.staging_table import ADMIN, CLOSED, INNER, LISTENS, OPEN, PROTECTED, TOGETHER
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from tests.e2e.stack import until
 from tests.e2e.staging import Staging, staging
 from tests.e2e.staging_table import LISTENS, PROTECTED, TOGETHER
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 #: Of each part, but for gRPC among its own, which is on loopback here.
 PORTS = {

@@ -14,7 +14,7 @@ from scripts.drill.stacks import own
 from scripts.local.apart import NotHere, free_ports
 from tests.e2e.stack import until
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 PARTS = ("backend", "prometheus", "alertmanager", "alert-inbox", "loki", "tempo")
 
 

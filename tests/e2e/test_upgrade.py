@@ -17,7 +17,7 @@ from scripts.receivers import SWITCHED_ON
 from scripts.upgrade.versions import RUNS
 from tests.e2e.stack import PROJECT, Stack, clean_copy, missing_images, ports, until
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 COMPOSE, RULES, MAIN = "docker-compose.yml", "prometheus/rules/capacity.yml", "backend/app/main.py"
 STARTED = 'logger.info("started"'
 #: In the place of Prometheus' command.
