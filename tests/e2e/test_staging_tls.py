@@ -77,10 +77,10 @@ def request_id(secured: Staging) -> str:
     """Of a question that was answered from a document."""
     made = secured.run("exec", "-T", "backend", "python", "-m", "app.keys", "make", "tls", "--scopes", "chat,documents")
     with secured.client(headers={"Authorization": f"Bearer {made.strip()}"}) as user:
+        session = until(lambda: user.post("/api/v1/chat/sessions").json().get("session_id"), "the key is known", 30)
         text = b"The lighthouse of Rocca Verde has two hundred and seven steps."
         uploaded = user.post("/api/v1/documents", files={"file": ("lighthouse.txt", text)})
         assert uploaded.status_code == 202, uploaded.text
-        session = until(lambda: user.post("/api/v1/chat/sessions").json().get("session_id"), "a session begins", 30)
         question = {"content": "How many steps has the lighthouse of Rocca Verde?"}
 
         def answered() -> Any:
