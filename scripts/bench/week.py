@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -205,8 +205,11 @@ class Address(str):
 
     def processor_time(self) -> float:
         """Seconds that all its threads have taken so far, to the nanosecond; 0 where the system does not say."""
-        told = Path(f"/proc/{self.pid}/task").glob("*/schedstat")
-        return sum(int(thread.read_text().split()[0]) for thread in told) / 1e9
+        total = 0
+        for thread in Path(f"/proc/{self.pid}/task").glob("*/schedstat"):
+            with suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+                total += int(thread.read_text().split()[0])
+        return total / 1e9
 
 
 @contextmanager

@@ -78,5 +78,13 @@ def test_growth_is_that_of_processor_time_and_none_where_a_query_is_all_overhead
     def looked(*processor: float) -> queries.Look:
         return queries.Look("", "", "A", "", {}, 1, [9.0], list(processor))
 
-    assert queries.growth(looked(0.3, 0.3, 9.0), looked(0.1, 0.1, 0.2)) == pytest.approx(3)
-    assert queries.growth(looked(0.009), looked(0.001)) == 1
+    slower, fast = (looked(0.3, 9.0), looked(0.1, 0.2)), (looked(0.1), looked(0.1))
+    assert queries.growth(slower) == pytest.approx(3)
+    assert queries.growth(slower, fast) == pytest.approx(2), "of a panel with both"
+    assert queries.growth((looked(0.009), looked(0.001))) == 1
+
+
+def test_nineteen_of_twenty_are_within_the_95th_percentile() -> None:
+    runs = [number / 20 for number in range(20, 0, -1)]
+    assert queries.Look("", "", "A", "", {}, 1, runs).p95 == 0.95
+    assert queries.Look("", "", "A", "", {}, 1, [0.1, 0.3, 0.2]).p95 == 0.3
