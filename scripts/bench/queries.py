@@ -241,12 +241,14 @@ def _measured(look: Look) -> dict[str, Any]:
 
 def main(console: Console, results: Path) -> bool:
     """Measures, prints the table and writes `queries.json`. True when every target is met. Raises Skipped."""
+    load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="specola-queries-") as folder:
         found = fill(console, Path(folder))
         ask(console, Path(folder), found)
     show(console, found.many)
     rows = [row(large, small) for large, small in zip(found.many, found.one, strict=True)]
     promised = targets(found)
-    plain = {"days": DAYS, "replicas": REPLICAS, "series": found.series, "load_after": os.getloadavg()[0]}
+    plain = {"days": DAYS, "replicas": REPLICAS, "series": found.series, "load_before": load}
+    plain["load_after"] = os.getloadavg()[0]
     write(results / "queries.json", {**plain, "looks": rows}, promised)
     return show_targets(console, promised)
