@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 import httpx
 import psutil
 
+from scripts.addresses import PROJECT
 from scripts.drill import load
 from scripts.drill.load import Load
 from scripts.drill.stacks import Stack
@@ -131,13 +132,6 @@ def silenced(alert: str) -> Fault:
     return Fault(f"{alert} silenced", make, ("alertmanager",), frozenset({"watchdog"}))
 
 
-#: Holds so many bytes until its standard input ends, however; should there be too little, it is the first to go.
-_HOLDER = (
-    "import sys; open('/proc/self/oom_score_adj', 'w').write('1000'); "
-    "held = bytearray(b'x') * int(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
-)
-
-
 def memory_taken(percent: float, least: int = 1_500_000_000) -> Fault:
     """So much of this machine's memory is in use; never so much that fewer than `least` bytes are left."""
 
@@ -149,8 +143,8 @@ def memory_taken(percent: float, least: int = 1_500_000_000) -> Fault:
             raise CannotMake(f"{left / 1e9:.1f} GB would be left to all others, and they need {least / 1e9:.1f}")
         if not sys.platform.startswith("linux"):
             raise CannotMake("the memory of another machine would have to be taken: the containers' own")
-        command = [sys.executable, "-c", _HOLDER, str(max(0, memory.available - left))]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        command = [sys.executable, "-m", "scripts.drill.memory", str(percent)]
+        with subprocess.Popen(command, cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
             try:
                 assert holder.stdout
                 if holder.stdout.readline() != b"held\n":

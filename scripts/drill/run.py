@@ -165,7 +165,8 @@ def _result(stack: Stack, way: Way, begun: float, ended: float) -> Result:
     lowest = None
     if way.delivered:
         step = max(scrape / 2, (way.delivered - begun) / 5000)
-        held = floors.first_held(evaluator(stack, way.rule), way.rule, begun, way.delivered, step)
+        # A step beyond: what is delivered at once held since the last of them.
+        held = floors.first_held(evaluator(stack, way.rule), way.rule, begun, way.delivered + step, step)
         lowest = None if held is None else floors.floor(way.rule, held - begun, scrape, wait)
     result = Result(
         alert=way.drill.alert,

@@ -14,7 +14,7 @@ NO_STACK = cast(Stack, None)
 def test_memory_is_taken_to_the_percent_and_given_back() -> None:
     memory = psutil.virtual_memory()
     with memory_taken(memory.percent + 4, least=1).make(NO_STACK):
-        (holder,) = [one for one in psutil.Process().children() if "bytearray" in " ".join(one.cmdline())]
+        (holder,) = [one for one in psutil.Process().children() if "scripts.drill.memory" in " ".join(one.cmdline())]
         with open(f"/proc/{holder.pid}/oom_score_adj") as score:
             assert score.read().strip() == "1000", "should there be too little, it is the first to go"
         taken = holder.memory_info().rss / memory.total
