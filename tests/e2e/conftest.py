@@ -62,16 +62,22 @@ class _InTraffic:
 _in_traffic = _InTraffic()
 
 
+@pytest.fixture
+def in_traffic() -> _InTraffic:
+    return _in_traffic
+
+
 @pytest.fixture(params=["containers", "processes"])
-def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Stack:
+def stack(request: pytest.FixtureRequest, in_traffic: _InTraffic, tmp_path_factory: pytest.TempPathFactory) -> Stack:
     """The whole stack, after some traffic. Who uses it leaves it as it was."""
-    return _in_traffic.stack(request.param, tmp_path_factory.mktemp("stack"))
+    return in_traffic.stack(request.param, tmp_path_factory.mktemp("stack"))
 
 
 def _mode(item: pytest.Item | None) -> str:
-    """Of the stack that a test shares with others; empty if it does not."""
-    asked = getattr(item, "callspec", None)
-    return str(asked.params.get("stack", "")) if asked else ""
+    """Of the stack that a test shares with others; empty for a test with a stack of its own, or none."""
+    if item is None or "in_traffic" not in getattr(item, "fixturenames", ()):
+        return ""
+    return str(item.callspec.params["stack"])  # type: ignore[attr-defined]
 
 
 @pytest.hookimpl(trylast=True)
