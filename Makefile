@@ -101,7 +101,7 @@ queries: $(VENV)/dev ## has logcli and Tempo judge the dashboards' LogQL and Tra
 	@$(RUN) -m monitoring.dashboards.judged
 
 pictures: $(VENV)/dev ## opens every dashboard in Grafana and Chromium after TRAFFIC_SECONDS=600, and keeps docs/pictures/*.png
-	@PICTURES=docs/pictures TRAFFIC_SECONDS=$(or $(TRAFFIC_SECONDS),600) $(RUN) -m pytest -q tests/e2e/test_dashboards.py
+	@LONG=1 PICTURES=docs/pictures TRAFFIC_SECONDS=$(or $(TRAFFIC_SECONDS),600) $(RUN) -m pytest -q tests/e2e/test_dashboards.py
 
 fuzz: $(VENV)/dev ## malformed requests and uploads: COUNT=100000
 	@$(RUN) -m scripts.fuzz

@@ -25,6 +25,7 @@ BOARDS = {file.stem: json.loads(file.read_text()) for file in sorted((PROJECT / 
 WIDE, NARROW = 1440, 400
 PICTURES = os.environ.get("PICTURES", "")
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.timeout(420 + int(os.environ.get("TRAFFIC_SECONDS", "45"))),
     pytest.mark.skipif(CHROMIUM is None, reason=WITHOUT_CHROMIUM),
     pytest.mark.parametrize("stack", ["processes"], indirect=True),
