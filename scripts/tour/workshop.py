@@ -14,7 +14,19 @@ FOLDER = ".tour"
 _OWN = Path(__file__).parent / "own"
 #: What is no part of the project's text, or far too large.
 _LEFT_OUT = shutil.ignore_patterns(
-    ".git", ".venv", ".tools", ".run", FOLDER, "data", "logs", "backups", "__pycache__", ".*_cache", "pictures", ".env"
+    ".git",
+    ".venv",
+    ".tools",
+    ".run",
+    FOLDER,
+    "data",
+    "logs",
+    "backups",
+    "__pycache__",
+    ".*_cache",
+    ".coverage*",
+    "pictures",
+    ".env",
 )
 #: What `make check` holds metrics, panels and alerts to.
 _TESTS = ("tests/config/test_dashboards.py", "tests/config/test_rules.py", "tests/config/test_runbooks.py")

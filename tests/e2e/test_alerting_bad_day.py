@@ -13,7 +13,7 @@ from scripts.bad_day.faults import DAY, KINDS, MINUTE, Fault, Follower, Kind, da
 from scripts.bad_day.simulate import Told, configuration, routes, run
 from tests.e2e.alerting import alertmanager_program, start_folder
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.timeout(240)
 #: So many times its speed: a minute is 0.3 s.
 FACTOR = 200
 
