@@ -1,5 +1,6 @@
 """Debian's own packages, unpacked into `.tools/` without being installed."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -30,6 +31,12 @@ class Debian:
         """Download a package, which apt checks against its signed lists, and unpack it. Raises DebianError."""
         if not (shutil.which("apt-get") and shutil.which("dpkg")):
             raise DebianError("this is no Debian, so it has no package either")
+        self.tools.mkdir(parents=True, exist_ok=True)
+        with (self.tools / "debian.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # another run here may want the same
+            self._unpack(package, folder)
+
+    def _unpack(self, package: str, folder: Path) -> None:
         options = self._options(package)
         downloads = self.tools / "downloads" / package
         shutil.rmtree(downloads, ignore_errors=True)

@@ -1,5 +1,6 @@
 """What a look costs: the store is filled as it says, recorded series come after what they are made from."""
 
+import subprocess
 from pathlib import Path
 
 import httpx
@@ -11,7 +12,10 @@ from tests.programs import program
 
 
 def test_a_store_holds_every_replica_at_the_pace_that_was_measured(tmp_path: Path) -> None:
-    program("prometheus"), program("promtool")
+    program("promtool")
+    said = subprocess.run([program("prometheus"), "--version"], capture_output=True, text=True, check=True)
+    if "version 2." in said.stdout + said.stderr:
+        pytest.skip("Prometheus 2 cannot be kept from joining blocks: the measurement needs Prometheus 3")
     end, store = week.now(), tmp_path / "store"
     paced = week.Series("calls_total", {"job": "backend", "endpoint": "/a/{id}"}, 60, counter=True, replica=True)
     week.load(store, [paced, week.Series("up", {"job": "loki"}, 1)], 3, end, 0.5)
