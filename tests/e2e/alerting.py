@@ -22,7 +22,9 @@ from scripts.timing import shortened
 from tests.e2e.stack import PROJECT, until
 from tests.programs import look, program
 
-_next_port = iter(range(31000 + os.getpid() % 400, 31999))
+#: Each worker has ports of its own: what is killed has to find its port free when it is started again.
+_first = 30_000 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8 * 250
+_next_port = iter(range(_first + os.getpid() % 50, _first + 250))
 
 
 def free_port() -> int:
@@ -31,7 +33,7 @@ def free_port() -> int:
         with contextlib.suppress(OSError), socket.socket() as probe:
             probe.bind(("127.0.0.1", port))
             return port
-    raise AssertionError("no free port between 31000 and 31999")
+    raise AssertionError(f"no free port between {_first} and {_first + 249}")
 
 
 @dataclass
