@@ -13,6 +13,7 @@ from scripts.chaos.book import Finding
 from scripts.drill.floor import grouping
 from scripts.drill.stacks import Stack
 from scripts.drill.watch import POLL_SECONDS, active
+from scripts.meanwhile import meanwhile
 
 #: Seconds beyond Alertmanager's own waits: for Prometheus to send it again, and for a delivery that failed to be tried
 #: again.
@@ -72,17 +73,12 @@ def _look(stack: Stack, client: httpx.Client, owed: Owed) -> None:
 @contextlib.contextmanager
 def watching(stack: Stack) -> Iterator[Owed]:
     """Looks several times a second while the block runs."""
-    owed, end = Owed(patience(stack)), threading.Event()
+    owed = Owed(patience(stack))
 
-    def watch() -> None:
+    def watch(end: threading.Event) -> None:
         with httpx.Client(timeout=2, trust_env=False) as client:
             while not end.wait(2 * POLL_SECONDS):
                 _look(stack, client, owed)
 
-    thread = threading.Thread(target=watch, name="chaos-alerts", daemon=True)
-    thread.start()
-    try:
+    with meanwhile(watch):
         yield owed
-    finally:
-        end.set()
-        thread.join()

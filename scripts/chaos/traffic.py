@@ -18,6 +18,7 @@ import httpx
 from app.core.log_writer import LogFiles
 from scripts.chaos.book import Book
 from scripts.drill.load import QUESTION
+from scripts.meanwhile import meanwhile
 
 #: Of lines, in minutes: what clocks of machines that nobody keeps in time differ by. Loki takes none from 10 ahead.
 SHIFT_MINUTES = 9.0
@@ -115,16 +116,5 @@ class ShiftedLines:
 @contextlib.contextmanager
 def running(traffic: Traffic, lines: ShiftedLines) -> Iterator[None]:
     """Both go on while the block does."""
-    end = threading.Event()
-    threads = [
-        threading.Thread(target=lambda: asyncio.run(traffic.run(end)), name="chaos-traffic", daemon=True),
-        threading.Thread(target=lines.run, args=(end,), name="chaos-lines", daemon=True),
-    ]
-    for thread in threads:
-        thread.start()
-    try:
+    with meanwhile(lambda end: asyncio.run(traffic.run(end)), lines.run):
         yield
-    finally:
-        end.set()
-        for thread in threads:
-            thread.join()

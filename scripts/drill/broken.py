@@ -19,6 +19,7 @@ from scripts.drill import load
 from scripts.drill.faults import CannotMake, Fault
 from scripts.drill.load import Load
 from scripts.drill.stacks import SMALL_DISK, Own, Stack
+from scripts.meanwhile import meanwhile
 
 #: Nobody answers there.
 NOBODY = "127.0.0.1:9"
@@ -166,21 +167,16 @@ def frozen(part: str, stopped: float, runs: float) -> Fault:
 
     @contextlib.contextmanager
     def make(stack: Stack) -> Iterator[None]:
-        process, end = psutil.Process(_own(stack).processes.pid(part)), threading.Event()
+        process = psutil.Process(_own(stack).processes.pid(part))
 
-        def freeze() -> None:
+        def freeze(end: threading.Event) -> None:
             while not end.wait(runs):
                 process.send_signal(signal.SIGSTOP)
                 end.wait(stopped)
                 process.send_signal(signal.SIGCONT)
 
-        thread = threading.Thread(target=freeze, daemon=True)
-        thread.start()
-        try:
+        with meanwhile(freeze):
             yield
-        finally:
-            end.set()
-            thread.join()
 
     return Fault(f"{part} frozen for {stopped:g} s, again and again", make, (part,), frozenset({part}), own=True)
 
@@ -191,20 +187,14 @@ def trace_too_large() -> Fault:
     @contextlib.contextmanager
     def make(stack: Stack) -> Iterator[None]:
         address = f"http://127.0.0.1:{_own(stack).processes.port('tempo', 4318)}/v1/traces"
-        end = threading.Event()
 
-        def send() -> None:
+        def send(end: threading.Event) -> None:
             with httpx.Client(timeout=30, trust_env=False) as client:
                 while not end.wait(0.5):
                     client.post(address, content=_trace(1100), headers={"content-type": "application/json"})
 
-        thread = threading.Thread(target=send, daemon=True)
-        thread.start()
-        try:
+        with meanwhile(send):
             yield
-        finally:
-            end.set()
-            thread.join()
 
     return Fault("a trace of 5.5 MB, again and again", make, ("tempo",), frozenset({"tempo"}), own=True)
 

@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 import httpx
 
+from scripts.meanwhile import meanwhile
+
 Kind = Literal["list", "chat", "stream", "nonsense", "upload", "complaint", "praise"]
 #: Answered from this project's own documents, which a stack in use has, and a drill's own stack is given.
 QUESTION = "How do I start the whole stack?"
@@ -28,14 +30,8 @@ class Load:
 @contextlib.contextmanager
 def running(backend: str, loads: tuple[Load, ...]) -> Iterator[None]:
     """The loads run in a thread of their own while the block does."""
-    end = threading.Event()
-    thread = threading.Thread(target=lambda: asyncio.run(_all(backend, loads, end)), daemon=True)
-    thread.start()
-    try:
+    with meanwhile(lambda end: asyncio.run(_all(backend, loads, end))):
         yield
-    finally:
-        end.set()
-        thread.join()
 
 
 async def _all(backend: str, loads: tuple[Load, ...], end: threading.Event) -> None:
