@@ -32,9 +32,11 @@ class Debian:
         if not (shutil.which("apt-get") and shutil.which("dpkg")):
             raise DebianError("this is no Debian, so it has no package either")
         self.tools.mkdir(parents=True, exist_ok=True)
+        was_there = folder.exists()
         with (self.tools / "debian.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # another run here may want the same
-            self._unpack(package, folder)
+            if was_there or not folder.exists():  # else it has just done so
+                self._unpack(package, folder)
 
     def _unpack(self, package: str, folder: Path) -> None:
         options = self._options(package)
