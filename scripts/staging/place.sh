@@ -17,14 +17,17 @@ put() { # SERVICE USER NAME: what comes on standard input
   chown "$2" "/places/$1/$3"
 }
 
+need() { # NAME: ends where `make secrets` has not made it
+  [ -s "/from/staging/$1" ] && return
+  echo "secrets/staging/$1 is not there: \`make secrets\` makes it" >&2
+  exit 1
+}
+
 give() { # SERVICE USER NAME...
   service=$1 user=$2
   shift 2
   for name; do
-    if [ ! -s "/from/staging/$name" ]; then
-      echo "secrets/staging/$name is not there: \`make secrets\` makes it" >&2
-      exit 1
-    fi
+    need "$name"
     put "$service" "$user" "$name" <"/from/staging/$name"
   done
 }
@@ -46,12 +49,8 @@ by_tls() { # what comes on standard input, with the addresses of parts as they a
 
 certify() { # SERVICE USER: its certificate with its key, and the authority that all others are known by
   [ "$tls" ] || return 0
-  for name in "tls_$1.pem" tls_authority.pem; do
-    if [ ! -s "/from/staging/$name" ]; then
-      echo "secrets/staging/$name is not there: \`make secrets\` makes it" >&2
-      exit 1
-    fi
-  done
+  need "tls_$1.pem"
+  need tls_authority.pem
   put "$1" "$2" tls.pem <"/from/staging/tls_$1.pem"
   put "$1" "$2" authority.pem <"/from/staging/tls_authority.pem"
 }
@@ -61,12 +60,14 @@ served() { # what Prometheus' own programs and exporters take to speak TLS
 }
 
 web() { # SERVICE USER: who may ask it, and how
+  need "$1_web.yml"
   { cat "/from/staging/$1_web.yml" && served; } | put "$1" "$2" "$1_web.yml"
   echo "basic_auth: {username: $1, password_file: /run/secrets/$1_password_of_$1}
 tls_config: {ca_file: /run/secrets/authority.pem}" | put "$1" "$2" check.yml # for its health check
 }
 
 mongodb_url() { # SERVICE USER NAME: the address with a password in it
+  need "$3"
   sed "s|\$|${tls:+\&tls=true\&tlsCAFile=/run/secrets/authority.pem}|" "/from/staging/$3" | put "$1" "$2" "$3"
 }
 
