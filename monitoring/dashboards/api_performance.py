@@ -17,8 +17,7 @@ _SLOW: Final = links.traces("Slow requests' traces", "{ kind = server && duratio
 _FAILED: Final = links.traces("Failed requests' traces", "{ kind = server && status = error }")
 _ERRORS: Final = links.dashboard("Errors", "errors")
 _WHOLE: Final = "http_request_duration_seconds"
-_REQUESTS: Final = ("endpoint_status", "http_requests")
-_RECORDED: Final = "all chosen replicas, as recorded every 30 s by prometheus/rules/panels.yml"
+_RECORDED: Final = f"all chosen replicas, {queries.AS_RECORDED}"
 _REAL: Final = f"{_RECORDED}, without probes and scrapes"
 
 
@@ -55,8 +54,8 @@ def _endpoints() -> model.Panel:
         empty=_NO_REQUEST,
         onwards=[_SLOW, _FAILED, _ERRORS],
     )
-    asked = queries.recorded_in_shown_time(*_REQUESTS, by=_BY_ENDPOINT)
-    failed = queries.recorded_in_shown_time(*_REQUESTS, 'status=~"5.."', by=_BY_ENDPOINT)
+    asked = queries.recorded_in_shown_time(*queries.REQUESTS, by=_BY_ENDPOINT)
+    failed = queries.recorded_in_shown_time(*queries.REQUESTS, 'status=~"5.."', by=_BY_ENDPOINT)
 
     def quantile(share: float) -> str:
         return queries.recorded_quantile(share, _WHOLE, _BY_ENDPOINT, "$__range")
@@ -82,7 +81,7 @@ def _rate() -> model.Panel:
         onwards=[links.logs("Logs of this window"), links.dashboard("Usage", "usage")],
         low=0,
     )
-    rate = queries.recorded_per_second(*_REQUESTS, by=_BY_ENDPOINT)
+    rate = queries.recorded_per_second(*queries.REQUESTS, by=_BY_ENDPOINT)
     return shapes.time_series(about, [shapes.Line(f"{rate} > 0", "{{endpoint}}")], stacked=True)
 
 
@@ -122,8 +121,8 @@ def _failures() -> model.Panel:
         limits=limits.ERROR_RATIO,
         low=0,
     )
-    failed = queries.recorded(*_REQUESTS, 'status=~"5.."', by=_BY_ENDPOINT)
-    asked = queries.recorded(*_REQUESTS, by=_BY_ENDPOINT)
+    failed = queries.recorded(*queries.REQUESTS, 'status=~"5.."', by=_BY_ENDPOINT)
+    asked = queries.recorded(*queries.REQUESTS, by=_BY_ENDPOINT)
     return shapes.time_series(about, [shapes.Line(f"({failed} > 0) / {asked}", "{{endpoint}}")])
 
 

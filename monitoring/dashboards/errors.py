@@ -15,8 +15,7 @@ _LEVELS: Final = 'level=~"error|critical"'
 _KINDS: Final = '|= "exc_type" | json kind="exception[0].exc_type" | __error__="" | kind!=""'
 _FAILED: Final = links.traces("Failed requests' traces", "{ kind = server && status = error }")
 _ONWARDS: Final = (links.error_logs(), _FAILED)
-_REQUESTS: Final = ("endpoint_status", "http_requests")
-_RECORDED: Final = ", without probes and scrapes, as recorded every 30 s by prometheus/rules/panels.yml"
+_RECORDED: Final = f", without probes and scrapes, {queries.AS_RECORDED}"
 
 
 def build() -> str:
@@ -83,7 +82,7 @@ def _by_endpoint() -> model.Panel:
         "Answers with a 5xx per second, by endpoint.",
         "None. One endpoint: its own code or the part that it needs; all of them: the store, or the process.",
         'status=~"5.."',
-        recorded=_REQUESTS,
+        recorded=queries.REQUESTS,
     )
 
 
@@ -97,7 +96,7 @@ def _by_status() -> model.Panel:
         "broken, or somebody who tries doors.",
         "Some 404 and 422; no 5xx. 503 is load that was shed or a part that is away, 499 a caller who left.",
         'status=~"[45].."',
-        recorded=_REQUESTS,
+        recorded=queries.REQUESTS,
     )
 
 

@@ -13,8 +13,10 @@ BACKEND: Final = 'job="backend", instance=~"$instance"'
 # is chosen at the top of the page is told apart by it: what was recorded of all is found while all is chosen, and costs
 # the same however many there are; as soon as anything else is chosen, only what was recorded of each replica is found.
 _CHOSEN: Final = '"${environment:text}, ${instance:text}"'
-#: Seconds from one sample of those records to the next.
+#: Seconds from one sample of those records to the next; in words; and what `recorded` is asked for requests by.
 RECORDED_EVERY: Final = 30
+AS_RECORDED: Final = f"as recorded every {RECORDED_EVERY} s by prometheus/rules/panels.yml"
+REQUESTS: Final = ("endpoint_status", "http_requests")
 
 # What people and programs ask for; probes and scrapes would otherwise pull every quantile and ratio to
 # their own side as soon as there is little traffic.

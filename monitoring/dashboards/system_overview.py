@@ -59,7 +59,7 @@ def _response_time() -> model.Panel:
         "streamed answer ends late although its reader has long begun: then the first byte is what counts. "
         "A dot is one request; click it for its trace.",
         comes_from="`http_request_duration_seconds` and `http_response_start_seconds`, all chosen replicas "
-        "together, without probes and scrapes, as recorded every 30 s by prometheus/rules/panels.yml.",
+        f"together, without probes and scrapes, {queries.AS_RECORDED}.",
         normal="p95 below 2 s, the dashed line, above which HighResponseTime fires after five minutes.",
         unit=shapes.SECONDS,
         empty=_NO_REQUEST,
@@ -148,8 +148,8 @@ def _error_rate() -> model.Panel:
         title="Error Rate",
         read="Share of requests that failed: 5xx is the service's fault, 4xx the caller's. Gone: the caller "
         "left before the answer (499), which rises when answers are slow.",
-        comes_from="`http_requests_total`, all chosen replicas, without probes and scrapes, as recorded every 30 s by "
-        "prometheus/rules/panels.yml. A ratio, so that it means the same at any load.",
+        comes_from=f"`http_requests_total`, all chosen replicas, without probes and scrapes, {queries.AS_RECORDED}. "
+        "A ratio, so that it means the same at any load.",
         normal="5xx at 0, below 1 % and never above 5 % (the dashed lines). 4xx is a matter of who calls.",
         unit=shapes.SHARE,
         empty=_NO_REQUEST,
@@ -160,10 +160,9 @@ def _error_rate() -> model.Panel:
         limits=limits.ERROR_RATIO,
         low=0,
     )
-    requests = ("endpoint_status", "http_requests")
 
     def ratio(*status: str) -> str:
-        return queries.share(queries.recorded(*requests, *status), queries.recorded(*requests))
+        return queries.share(queries.recorded(*queries.REQUESTS, *status), queries.recorded(*queries.REQUESTS))
 
     lines = [
         shapes.Line(ratio('status=~"5.."'), "5xx"),
