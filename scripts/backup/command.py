@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scripts.addresses import PROJECT, setting
-from scripts.backup import run
+from scripts.backup import archives, folder, run
 from scripts.backup.archive import BackupError
 from scripts.local.compose import load
 from scripts.local.substitute import Folders, Substitution
@@ -24,18 +24,18 @@ def backup() -> int:
     if _processes():
         run.back_up(place(), print)
         return 0
-    _folder().mkdir(parents=True, exist_ok=True)  # ours, before Docker makes it root's
+    folder().mkdir(parents=True, exist_ok=True)  # ours, before Docker makes it root's
     return compose("run", "--rm", "--no-deps", "backup", *_inside("now"))
 
 
 def restore(archive: Path | None = None, keys: Path | None = None) -> int:
     """Replaces the data by an archive's, once all of the archive has been checked and, where data is, after asking."""
     if archive is None:
-        there = "\n".join(f"  {path}" for path in sorted(_folder().glob("specola-*.tar*")))
-        raise BackupError(f"say which: make restore FROM=…\n{there or f'There is no archive in {_folder()}.'}")
+        there = "\n".join(f"  {path}" for path in archives(folder()))
+        raise BackupError(f"say which: make restore FROM=…\n{there or f'There is no archive in {folder()}.'}")
     archive = archive.resolve()
     if not archive.is_file():
-        raise BackupError(f"there is no archive {archive}: `make restore` alone lists those in {_folder()}")
+        raise BackupError(f"there is no archive {archive}: `make restore` alone lists those in {folder()}")
     done = _restore_processes(archive, keys) if _processes() else _restore_containers(archive, keys)
     if done == 0:
         print("`make up` starts the stack.")
@@ -126,10 +126,6 @@ def _agreed(held: list[str]) -> bool:
 def _processes() -> bool:
     """Whether it is about local processes: those that run, else what `make up` would choose."""
     return (PROJECT / ".run" / "supervisord.pid").exists() or engine_problem() is not None
-
-
-def _folder() -> Path:
-    return PROJECT / Path(setting("BACKUP_DIR") or "backups").expanduser()
 
 
 def _inside(*arguments: str) -> list[str]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from scripts.backup import archives
 from scripts.backup.archive import BackupError, Keys, Manifest, pack, unpack
 from scripts.backup.parts import Alertmanager, Folder, InFiles, Part, Prometheus, Sqlite
 
@@ -93,7 +94,7 @@ class Place:
 
     def archives(self) -> list[Path]:
         """Every archive, the newest last."""
-        return sorted(self.backups.glob("specola-*.tar*"))
+        return archives(self.backups)
 
     @contextmanager
     def alone(self) -> Iterator[Path]:

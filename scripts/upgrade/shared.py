@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from scripts.addresses import PROJECT, setting
+from scripts import backup as backups
+from scripts.addresses import PROJECT
 from scripts.local.summary import telling_lines
 from scripts.upgrade.decide import Changes
 from scripts.upgrade.versions import UpgradeError
@@ -130,16 +131,11 @@ def run(
     return answer.stdout
 
 
-def archives() -> list[Path]:
-    """Every backup, the newest last."""
-    return sorted((PROJECT / Path(setting("BACKUP_DIR") or "backups").expanduser()).glob("specola-*.tar*"))
-
-
 def room() -> None:
     """Whether there is room for a backup: three times the last one, for its files, the archive and growth."""
-    folder = PROJECT / Path(setting("BACKUP_DIR") or "backups").expanduser()
+    folder = backups.folder()
     folder.mkdir(parents=True, exist_ok=True)
-    needed = max(ROOM_BYTES, *(3 * archive.stat().st_size for archive in archives()[-1:] or [Path(os.devnull)]))
+    needed = max([ROOM_BYTES, *(3 * archive.stat().st_size for archive in backups.archives(folder)[-1:])])
     if (free := shutil.disk_usage(folder).free) < needed:
         raise UpgradeError(
             f"{needed / 1e9:.1f} GB are wanted for a backup in {folder}, {free / 1e9:.1f} are free: remove old "
@@ -150,4 +146,4 @@ def room() -> None:
 def back_up() -> Path:
     """Makes an archive of what runs; its path."""
     run([PYTHON, "-m", "scripts.backup", "backup"], "the backup")
-    return archives()[-1]
+    return backups.archives(backups.folder())[-1]
