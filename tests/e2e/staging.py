@@ -52,6 +52,17 @@ class Staging:
         """What one of the files holds."""
         return (self.folder / "secrets" / "staging" / name).read_text()
 
+    def rotate(self, name: str) -> str:
+        """Makes a secret anew; what is said of it."""
+        return subprocess.run(
+            [sys.executable, "-m", "scripts.staging.secrets"],
+            cwd=self.folder,
+            env={**self.environment, "ROTATE": name},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+
     def client(self, **options: Any) -> httpx.Client:
         """A client of the one address, which knows the authority that the gateway made."""
         root = self.folder / "root.crt"

@@ -3,7 +3,6 @@
 import socket
 import ssl
 import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -227,14 +226,7 @@ def test_what_starts_before_its_secrets_are_there_does_not_run_open(stack: Stagi
 
 def test_a_rotated_secret_holds_after_a_restart_and_the_old_one_no_more(stack: Staging) -> None:
     old = stack.secret("prometheus_password")
-    rotated = subprocess.run(
-        [sys.executable, "-m", "scripts.staging.secrets"],
-        cwd=stack.folder,
-        env={**stack.environment, "ROTATE": "prometheus_password"},
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
+    rotated = stack.rotate("prometheus_password")
     assert stack.secret("prometheus_password") in rotated
     stack.run("up", "-d", "--wait", "--force-recreate", "--no-deps", "secrets", "prometheus")
     path = "/prometheus/api/v1/query?query=1"

@@ -1,8 +1,6 @@
 """TLS between the parts of staging, brought up for real: nothing is served without, and everything still arrives."""
 
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -124,14 +122,7 @@ def test_nobody_was_refused_for_a_certificate(secured: Staging, request_id: str)
 
 def test_a_renewed_certificate_is_served_and_known_by_all(secured: Staging) -> None:
     old = secured.secret("tls_loki.pem")
-    renewed = subprocess.run(
-        [sys.executable, "-m", "scripts.staging.secrets"],
-        cwd=secured.folder,
-        env={**secured.environment, "ROTATE": "tls_loki"},
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
+    renewed = secured.rotate("tls_loki")
     assert "--force-recreate --no-deps secrets loki" in renewed
     assert secured.secret("tls_loki.pem") != old
     secured.run("up", "-d", "--wait", "--force-recreate", "--no-deps", "secrets", "loki")
