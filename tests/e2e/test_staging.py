@@ -18,7 +18,7 @@ from tests.e2e.staging_table import ADMIN, CLOSED, INNER, LISTENS, OPEN, PROTECT
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=["containers"])  # two would need more networks than the engine has
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Staging]:
     with staging(tmp_path_factory.mktemp("staging")) as running:
         yield running
