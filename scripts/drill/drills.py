@@ -84,14 +84,16 @@ DRILLS: tuple[Drill, ...] = (
     # Of its long window's requests most have to be slow: those of the drills before it have to leave the window first.
     Drill("LatencyBudgetBurn", injected("http_latency", _LIST, delay=0.6), {"window": "1h"}, slow=180),
     Drill("LowDiskSpace", broken.disk_filled()),
-    Drill("HighErrorRate", injected("http_errors", _LIST, percent=30)),
-    Drill("VectorStoreUnreachable", injected("vector_store_down")),
-    Drill("DatabaseUnreachable", injected("database_down")),
-    Drill("BackendDown", stopped("backend", uses=frozenset({"backend"}))),
+    # Before the others that set off FailureAftermath: for 15 minutes, whatever the timings, Prometheus goes on telling
+    # that alerts are over, by which Alertmanager keeps their group, and what is new in it waits for group_interval.
     Drill("AIServiceDown", _AI_DOWN),
     Drill("CriticalUnresolved", _AI_DOWN, {"source_alert": "AIServiceDown"}),
     Drill("FailureAftermath", _AI_DOWN, {"source_alert": "AIServiceDown"}),
     Drill("BudgetAftermath", _AI_DOWN, {"source_alert": "AIServiceDown"}),
+    Drill("HighErrorRate", injected("http_errors", _LIST, percent=30)),
+    Drill("VectorStoreUnreachable", injected("vector_store_down")),
+    Drill("DatabaseUnreachable", injected("database_down")),
+    Drill("BackendDown", stopped("backend", uses=frozenset({"backend"}))),
 )
 
 _FULL_DISK = "the disk under it would have to refuse writes"

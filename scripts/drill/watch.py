@@ -92,9 +92,18 @@ def holds_back(stack: Stack, service: str, severity: str) -> list[str]:
 
 
 def last_told(stack: Stack, alert: str) -> tuple[float, bool] | None:
-    """When alert-inbox was last told of an alert of this name, and whether it was told that it fires; None: never."""
+    """When alert-inbox was last told of an alert of this name, and whether the end of one is yet to be told.
+
+    None: it never was told.
+    """
     told = _get(f"{stack.address('alert-inbox')}/alerts", alertname=alert) or []
-    return max(((one["received_at"], one["status"] == "firing") for one in told), default=None)
+    ended = {_which(one) for one in told if one["status"] == "resolved"}
+    lasts = any(_which(one) not in ended for one in told)
+    return (max(one["last_received_at"] for one in told), lasts) if told else None
+
+
+def _which(told: Mapping[str, Any]) -> tuple[str, str]:
+    return told["fingerprint"], told["startsAt"]
 
 
 def look(stack: Stack, way: Way, since: float, ended: float | None) -> None:

@@ -53,7 +53,10 @@ class Pretended:
             state = "firing" if self.on else "pending"
             return {"data": {"alerts": [{"labels": LABELS, "state": state}] if self.on else []}}
         told = [] if self.deaf else [(status, self.times[at]) for status, at in STATES if at in self.times]
-        return [{"status": status, "labels": LABELS, "received_at": at + 0.1} for status, at in told]
+        which = {"labels": LABELS, "fingerprint": "a", "startsAt": "1"}
+        return [
+            {**which, "status": status, "received_at": at + 0.1, "last_received_at": at + 0.1} for status, at in told
+        ]
 
 
 STATES = (("firing", "on"), ("resolved", "off"))
