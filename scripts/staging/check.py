@@ -4,6 +4,7 @@ Uses nothing of the stack: it can be run before the first start as well as while
 """
 
 import ctypes
+import json
 import re
 import shutil
 import socket
@@ -13,7 +14,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
@@ -28,6 +31,11 @@ DISK_BYTES = 20 * 2**30
 CERTIFICATE_DAYS = 21
 #: `!reset` and `!override` are understood from here on.
 COMPOSE_VERSION = (2, 24, 4)
+#: Where Docker takes networks from unless daemon.json says otherwise (libnetwork's ipamutils): 31.
+DEFAULT_POOLS: tuple[dict[str, Any], ...] = (
+    *({"Base": f"172.{second}.0.0/16", "Size": 16} for second in range(17, 32)),
+    {"Base": "192.168.0.0/16", "Size": 20},
+)
 #: The kernel's word for a clock that nothing keeps in time (adjtimex(2)).
 TIME_ERROR = 5
 
@@ -91,6 +99,23 @@ def engine() -> Iterator[Finding]:
         yield Finding(f"docker compose {said or 'is not here'}", True, f"install {needed} or newer")
 
 
+def networks() -> Iterator[Finding]:
+    """Room for the overlay's networks beside those that the engine has already."""
+    config = _said(*COMPOSE.split(), "config", "--format", "json")
+    pools = _said("docker", "info", "--format", "{{json .DefaultAddressPools}}")
+    if not config or not pools:
+        return  # engine() says so
+    project = json.loads(config)
+    listed = _said("docker", "network", "ls", "-f", "driver=bridge", "--format", "{{.Name}}").split()
+    others = sum(not name.startswith(f"{project['name']}_") for name in listed)
+    subnets = [(ip_network(pool["Base"]), int(pool["Size"])) for pool in json.loads(pools) or DEFAULT_POOLS]
+    room = sum(2 ** (size - base.prefixlen) for base, size in subnets if base.version == 4)
+    wanted = len(project["networks"])
+    lacking = others + wanted > room
+    advice = "docker network prune, or give /etc/docker/daemon.json more default-address-pools" if lacking else ""
+    yield Finding(f"Docker has {room - others} networks left, {wanted} are wanted", lacking, advice)
+
+
 def port() -> Iterator[Finding]:
     """The one port that is published: free, or the stack's own."""
     host, number = host_and_port()
@@ -133,10 +158,15 @@ def certificate() -> Iterator[Finding]:
 def between() -> Iterator[Finding]:
     """Until when the certificates of docker-compose.tls.yml hold, and what speaks no TLS even then."""
     days = {}
-    for name in (certificates.AUTHORITY, *map(certificates.file_of, certificates.PARTS)):
-        if not (FOLDER / name).is_file():
-            yield Finding(f"there is no {FOLDER / name}, for TLS between the parts", True, "make secrets")
-        elif until := _end((FOLDER / name).read_text(encoding="ascii")):
+    files = (certificates.AUTHORITY, *map(certificates.file_of, certificates.PARTS))
+    missing = [name for name in files if not (FOLDER / name).is_file()]
+    if missing:
+        what = f"{len(missing)} certificates for TLS between the parts are missing ({missing[0]} …)"
+        yield Finding(what, True, "make secrets")
+    for name in files:
+        if name in missing:
+            continue
+        if until := _end((FOLDER / name).read_text(encoding="ascii")):
             days[name.removesuffix(".pem")] = (until[0] - time.time()) / 86_400
         else:
             yield Finding(f"{FOLDER / name} cannot be read", True, f"make secrets ROTATE={name.removesuffix('.pem')}")
@@ -214,7 +244,7 @@ def _said(*command: str, given: str = "") -> str:
 
 
 CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
-    variables, secret_files, engine, port, certificate, between, disk, clock,
+    variables, secret_files, engine, networks, port, certificate, between, disk, clock,
 )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """`make secrets` and `make staging-check`."""
 
+import json
 import socket
 import stat
 import subprocess
@@ -123,6 +124,22 @@ def test_secrets_that_are_missing_or_open_to_others(folder: Path) -> None:
     assert [finding.advice for finding in check.secret_files() if finding.fatal] == [
         f"chmod 600 {folder / 'internal_token'}"
     ]
+
+
+@pytest.mark.parametrize(("others", "fatal"), [(13, False), (14, True)])
+def test_networks_that_the_engine_cannot_give(others: int, fatal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def said(*command: str) -> str:
+        if "config" in command:
+            return json.dumps({"name": "specola", "networks": {f"n{number}": {} for number in range(17)}})
+        if "info" in command:
+            return "null"
+        return "\n".join(["bridge", "specola_backend", *(f"another_{number}" for number in range(others))])
+
+    monkeypatch.setattr(check, "_said", said)
+    [finding] = check.networks()
+    assert finding.what == f"Docker has {30 - others} networks left, 17 are wanted"
+    assert finding.fatal is fatal
+    assert ("default-address-pools" in finding.advice) is fatal
 
 
 def test_a_port_that_somebody_else_has(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
