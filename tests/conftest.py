@@ -37,14 +37,24 @@ def _shared(nodeid: str) -> str:
     return mode[1] if mode and "e2e" in file else file
 
 
+def _order(scopes: set[str]) -> dict[str, float]:
+    """When each is begun. Whole stacks come first; then what waits (end to end) and what computes, by turns."""
+    waiting = sorted(scope for scope in scopes if "e2e" in scope)
+    computing = sorted(scopes - {*waiting, "containers", "processes"})
+    # At the end nothing long may be left.
+    order = {scope: 0.8 * number / len(waiting) for number, scope in enumerate(waiting)}
+    order |= {scope: number / len(computing) for number, scope in enumerate(computing)}
+    return order | {"containers": -2, "processes": -1}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What waits longest comes first: whole stacks, then what is end to end. What shares one stands in a row."""
+    """What shares a whole stack stands in a row; what is long is left out."""
     if os.environ.get("LONG") != "1":
         for item in items:
             if item.get_closest_marker("long"):
                 item.add_marker(pytest.mark.skip(reason="it takes minutes: `make test LONG=1` runs it"))
-    order = {"containers": 0, "processes": 1}
-    items.sort(key=lambda item: (order.get(_shared(item.nodeid), 3 - ("e2e" in item.nodeid)), _shared(item.nodeid)))
+    order = _order({_shared(item.nodeid) for item in items})
+    items.sort(key=lambda item: (order[_shared(item.nodeid)], _shared(item.nodeid)))
 
 
 class _ByWhatIsShared(LoadScopeScheduling):
