@@ -50,7 +50,7 @@ class Processes:
         process = psutil.Process(self._stack.supervisor.states()["backend"].pid)
         start = time.monotonic()
         process.terminate()
-        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+        while not _has_ended(process):
             if time.monotonic() - start > PATIENCE:
                 raise StackFailed(f"the backend has not ended {PATIENCE:g} s after SIGTERM")
             time.sleep(0.01)
@@ -64,6 +64,13 @@ class Processes:
         with contextlib.suppress(FileNotFoundError):
             self._stack.down()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _has_ended(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:  # reaped between two looks
+        return True
 
 
 def _of_tree(pid: int) -> Usage:
