@@ -2,8 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
-# Many a test waits: one worker more than there are processors keeps these busy.
-WORKERS ?= $(shell echo $$(( $$(nproc 2>/dev/null || echo 2) + 1 )))
+# Most tests wait most of their time: more workers than processors keep these busy.
+WORKERS ?= $(shell echo $$(( $$(nproc 2>/dev/null || echo 2) + 3 )))
 
 .DEFAULT_GOAL := help
 .PHONY: help up down clean status reload upgrade backup restore bad-day drill tour traffic api-key find report view retrieval test check format dashboards queries pictures rules mutants fuzz bench chaos canaries secrets staging-check lock upgrade-packages

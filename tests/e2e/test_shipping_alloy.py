@@ -102,11 +102,16 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[list[Lin
         other.start("loki")
         one.launch("promtail")
         with alloy(other, one.folders.logs, one.port("grafana", 3000)):
-            yield everything(Loki(one.url("loki")), total), everything(Loki(other.url("loki")), total)
+            ours = everything(Loki(one.url("loki")), total, one.log("promtail"))
+            yield ours, everything(Loki(other.url("loki")), total, other.folders.place / "alloy.out")
 
 
-def everything(loki: Loki, total: int) -> list[Line]:
-    until(lambda: loki.count(SELECTOR) >= total, f"{total} lines are in Loki", seconds=30)
+def everything(loki: Loki, total: int, said: Path) -> list[Line]:
+    try:
+        until(lambda: loki.count(SELECTOR) >= total, f"{total} lines are in Loki", seconds=60)
+    except AssertionError as error:
+        error.add_note(f"{loki.count(SELECTOR)} are; what the shipper said last: {said.read_text()[-3000:]}")
+        raise
     return sorted(loki.lines(SELECTOR, int((START - 60) * SECOND), time.time_ns()), key=lambda line: line.text)
 
 
