@@ -24,11 +24,11 @@ Key = frozenset[tuple[str, str]]
 
 @dataclass
 class Owed:
-    """`since`: from when on an alert has been firing with nothing in its way; `owed`: since when, once long enough."""
+    """`since`: from when on an alert has been firing with nothing in its way; `owed`: each time for long enough."""
 
     patience: Callable[[Mapping[str, str]], float]
     since: dict[Key, float] = field(default_factory=dict)
-    owed: dict[Key, float] = field(default_factory=dict)
+    owed: set[tuple[Key, float]] = field(default_factory=set)
 
     def look(self, now: float, firing: Iterable[Mapping[str, str]], held_back: set[Key]) -> None:
         """Takes note of what fires now, and of what Alertmanager holds back on purpose."""
@@ -36,7 +36,7 @@ class Owed:
         self.since = {key: self.since.get(key, now) for key in keys if key not in held_back}
         for key, since in self.since.items():
             if now - since >= self.patience(keys[key]):
-                self.owed.setdefault(key, since)
+                self.owed.add((key, since))
 
     def compare(self, deliveries: Iterable[Mapping[str, Any]]) -> Finding:
         """Each has to have been told after it became owed, or before without being told over since."""
@@ -45,7 +45,7 @@ class Owed:
             key = frozenset(one["labels"].items())
             told.setdefault(key, []).extend((one[at], one["status"]) for at in ("received_at", "last_received_at"))
         lost = []
-        for key, since in self.owed.items():
+        for key, since in sorted(self.owed, key=lambda owed: owed[1]):
             news = sorted(told.get(key, []))
             before = [status for at, status in news if at < since]
             if not any(at >= since and status == "firing" for at, status in news) and before[-1:] != ["firing"]:

@@ -70,6 +70,16 @@ def test_an_alert_that_was_told_to_be_over_before_is_owed_anew() -> None:
     assert owed_since(100, 120).compare([delivery(60)]).holds, "nobody was told that it is over"
 
 
+def test_an_alert_that_fires_twice_is_owed_twice() -> None:
+    owed = owed_since(100, 120)
+    owed.look(130, [], set())
+    for now in range(200, 221):
+        owed.look(now, [ALERT], set())
+    assert owed.compare([delivery(104), delivery(125, "resolved"), delivery(204)]).holds
+    finding = owed.compare([delivery(104), delivery(125, "resolved")])
+    assert (finding.owed, len(finding.lost)) == (2, 1)
+
+
 def test_an_alert_that_ended_before_it_could_be_told_is_not_owed() -> None:
     assert owed_since(100, 108).compare([]).owed == 0
 
