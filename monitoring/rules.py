@@ -1,4 +1,4 @@
-"""The rules of Prometheus, read from prometheus/rules/: the one place where an alert's limit stands."""
+"""Rules, read from prometheus/rules/ or a folder of Loki's: the one place where an alert's limit stands."""
 
 import re
 from collections.abc import Mapping
@@ -25,6 +25,7 @@ class Rule:
     record: bool = False
     hold: str = ""
     keep: str = ""
+    interval: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
 
@@ -32,7 +33,7 @@ class Rule:
 def read(folder: Path = FOLDER) -> list[Rule]:
     """Every rule, in the order of the files."""
     return [
-        _rule(file.name, group["name"], rule)
+        _rule(file.name, group, rule)
         for file in sorted(folder.glob("*.yml"))
         for group in yaml.safe_load(file.read_text(encoding="utf-8"))["groups"]
         for rule in group["rules"]
@@ -64,15 +65,16 @@ def _limits(folder: Path) -> Mapping[str, float]:
     return found
 
 
-def _rule(file: str, group: str, rule: dict[str, Any]) -> Rule:
+def _rule(file: str, group: Mapping[str, Any], rule: Mapping[str, Any]) -> Rule:
     return Rule(
         file=file,
-        group=group,
+        group=group["name"],
         name=rule.get("alert") or rule["record"],
         expr=rule["expr"],
         record="record" in rule,
         hold=rule.get("for", ""),
         keep=rule.get("keep_firing_for", ""),
+        interval=group.get("interval", ""),
         labels=rule.get("labels", {}),
         annotations=rule.get("annotations", {}),
     )

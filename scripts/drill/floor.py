@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import httpx
 import yaml
 
+from monitoring import rules as rule_files
 from monitoring.durations import seconds
 from scripts.drill.shorten import WINDOW
 
@@ -44,21 +45,19 @@ def _yaml(path: Path) -> Any:
 def rules(project: Path) -> list[Rule]:
     """Every alert of Prometheus and of Loki, in the order of the files."""
     evaluation = _yaml(project / "prometheus" / "prometheus.yml")["global"]["evaluation_interval"]
-    paths = [*sorted((project / "prometheus/rules").glob("*.yml")), *sorted((project / "loki/rules").glob("*/*.yml"))]
+    folders = [project / "prometheus/rules", *sorted((project / "loki/rules").iterdir())]
     return [
         Rule(
-            name=rule["alert"],
-            expr=rule["expr"],
-            hold=seconds(rule.get("for", "")),
-            keep=seconds(rule.get("keep_firing_for", "")),
-            evaluation=seconds(group.get("interval", evaluation)),
-            logs=(project / "loki") in path.parents,
-            labels=rule.get("labels", {}),
+            name=rule.name,
+            expr=rule.expr,
+            hold=seconds(rule.hold),
+            keep=seconds(rule.keep),
+            evaluation=seconds(rule.interval or evaluation),
+            logs=(project / "loki") in folder.parents,
+            labels=dict(rule.labels),
         )
-        for path in paths
-        for group in _yaml(path)["groups"]
-        for rule in group["rules"]
-        if "alert" in rule
+        for folder in folders
+        for rule in rule_files.alerts(folder)
     ]
 
 
