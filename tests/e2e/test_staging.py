@@ -1,8 +1,11 @@
 """The staging overlay as a stranger, an operator and a taken-over container find it."""
 
+import shlex
 import socket
 import ssl
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -141,8 +144,7 @@ def _in_network(stack: Staging, service: str, program: str, given: str) -> str:
 
 
 def test_a_key_opens_the_service_and_an_answer_is_streamed(stack: Staging) -> None:
-    made = stack.run("exec", "-T", "backend", "python", "-m", "app.keys", "make", "tests", "--scopes", "chat,documents")
-    with stack.client(headers={"Authorization": f"Bearer {made.strip()}"}) as user:
+    with stack.client(headers=_key(stack, "tests")) as user:
         session = until(lambda: user.post("/api/v1/chat/sessions").json().get("session_id"), "the key is known", 30)
         body = {"content": "What is watched?", "stream": True}
         path = f"/api/v1/chat/sessions/{session}/messages"
@@ -233,3 +235,48 @@ def test_a_rotated_secret_holds_after_a_restart_and_the_old_one_no_more(stack: S
     with stack.client() as client:
         assert client.get(path, auth=("operator", old)).status_code == 401
         assert client.get(path, auth=("operator", stack.secret("prometheus_password"))).status_code == 200
+
+
+def test_an_emptied_machine_has_everything_again(stack: Staging) -> None:
+    key = _key(stack, "restored")
+
+    def found() -> bool:
+        with stack.client(headers=key) as user:
+            session = user.post("/api/v1/chat/sessions").json().get("session_id")
+            question = {"content": "How old is the lighthouse?"}
+            answer = user.post(f"/api/v1/chat/sessions/{session}/messages", json=question).json()
+            return "lighthouse.txt" in [source["filename"] for source in answer.get("sources", ())]
+
+    def samples(before: float) -> Any:
+        query = f'up{{job="prometheus"}}[10m] @ {before}'
+        with stack.client(auth=("operator", stack.secret("prometheus_password"))) as operator:
+            answer = operator.get("/prometheus/api/v1/query", params={"query": query})
+            return answer.json()["data"]["result"] if answer.is_success else None
+
+    with stack.client(headers=key) as user:
+        file = {"file": ("lighthouse.txt", b"The lighthouse is ninety years old. " * 20)}
+        until(lambda: user.post("/api/v1/documents", files=file).status_code == 202, "the key is known", 30)
+    until(found, "the document is found", 60)
+    at = time.time()
+    before = samples(at)
+    assert before
+    stack.run("run", "--rm", "--no-deps", "-T", "backup", "python", "-m", "scripts.backup", "now")
+    archive = max((stack.folder / "backups").glob("specola-*.tar*"))
+    stack.run("down", "-v")
+    (stack.folder / "root.crt").unlink()  # the gateway's authority is gone with the rest
+    restored = subprocess.run(
+        [sys.executable, "-m", "scripts.backup", "restore", str(archive)],
+        cwd=stack.folder,
+        env={**stack.environment, "COMPOSE": shlex.join(stack.compose)},
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert restored.returncode == 0, restored.stdout + restored.stderr
+    stack.run("up", "-d", "--wait", "--wait-timeout", "300")
+    until(found, "the key and the document are known again", 60)
+    until(lambda: samples(at) == before, "Prometheus has the same samples", 60)
+
+
+def _key(stack: Staging, name: str) -> dict[str, str]:
+    """The header of a new API key."""
+    make = ("python", "-m", "app.keys", "make", name, "--scopes", "chat,documents")
+    return {"Authorization": f"Bearer {stack.run('exec', '-T', 'backend', *make).strip()}"}

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from operator import itemgetter
 
 from app.services.extraction.model import Extracted, RejectedDocument, Section
-from app.stores.vectors import Piece
+from app.stores.pieces import Piece
 
 #: Of one document: what 2,000,000 characters give at the sizes below, doubled for texts of many headings.
 MAX_PIECES = 6_000

@@ -7,7 +7,8 @@ from app.services.ai.base import AIError, Passage
 from app.services.ai.service import AIService
 from app.services.metrics_service import metrics
 from app.stores.documents import StoreUnavailable
-from app.stores.vectors import Hit, VectorStore
+from app.stores.pieces import Hit
+from app.stores.vectors import VectorStore
 
 #: As much of a passage as an answer shows of its source (characters).
 EXCERPT_CHARS = 240

@@ -3,10 +3,8 @@
 import asyncio
 import logging
 import math
-import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +18,7 @@ from app.core.context_threads import ContextThreadPool
 from app.core.faults import InjectedFault, board
 from app.core.spans import in_span
 from app.stores.errors import StoreUnavailable, WrongCollection
+from app.stores.pieces import Hit, Piece, as_hit, as_point
 from app.stores.qdrant_driver import FAILURES, LOCAL_LIMIT, OPENING_FAILURES, hush, name_request, reason_of, use_wal
 
 logger = logging.getLogger(__name__)
@@ -33,32 +32,6 @@ to flush); on a server a request stays far below Qdrant's limit of 32 MB."""
 
 EMBEDDED_TIMEOUT_SECONDS = 30.0
 """Embedded, a call also waits for those before it, and removing a document flushes the disk for each piece."""
-
-_IDS = uuid.UUID("0d0f2f0e-7f3c-5a53-9c0a-1f2f5f3b6c11")  # any fixed namespace: the same piece, the same point
-
-_PAYLOAD = ("document_id", "filename", "title", "heading", "text", "index")
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A stretch of a document's text, the heading it stands under, and its place in the document (from 0)."""
-
-    text: str
-    heading: str
-    index: int
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A piece that was found, the document it is of, and how near it is (cosine similarity, -1 to 1)."""
-
-    document_id: str
-    filename: str
-    title: str
-    heading: str
-    text: str
-    score: float
-    index: int
 
 
 class VectorStore:
@@ -238,7 +211,7 @@ class VectorStore:
         async with self._operation("upsert"):
             for start in range(0, len(pieces), BATCH):
                 points = [
-                    _point(document_id, filename, title, piece, vector)
+                    as_point(document_id, filename, title, piece, vector)
                     for piece, vector in zip(pieces[start : start + BATCH], vectors[start : start + BATCH], strict=True)
                 ]
                 await self._ask(partial(_upsert, self._collection, points))
@@ -251,7 +224,7 @@ class VectorStore:
             found = await self._ask(
                 lambda client: client.query_points(self._collection, query=list(vector), limit=limit, with_payload=True)
             )
-        return [_hit(point) for point in found.points]
+        return [as_hit(point) for point in found.points]
 
     async def delete(self, document_id: str) -> None:
         """Removes the document's pieces, if it has any."""
@@ -301,14 +274,3 @@ async def _upsert(collection: str, points: list[models.PointStruct], client: Asy
 
 def _run(call: Call[Answer], client: AsyncQdrantClient) -> Answer:
     return asyncio.run(call(client))
-
-
-def _point(document_id: str, filename: str, title: str, piece: Piece, vector: Sequence[float]) -> models.PointStruct:
-    payload = {"document_id": document_id, "filename": filename, "title": title, **asdict(piece)}
-    identity = str(uuid.uuid5(_IDS, f"{document_id}:{piece.index}"))
-    return models.PointStruct(id=identity, vector=list(vector), payload=payload)
-
-
-def _hit(point: models.ScoredPoint) -> Hit:
-    payload = point.payload or {}
-    return Hit(score=point.score, **{name: payload[name] for name in _PAYLOAD})

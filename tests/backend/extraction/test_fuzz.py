@@ -21,7 +21,7 @@ from app.services.extraction import (
     validate,
     validate_safely,
 )
-from app.stores.vectors import Piece
+from app.stores.pieces import Piece
 from scripts.broken_files import BrokenFile, broken_files
 
 LIMITS = Limits(seconds=5, max_text_chars=400_000)

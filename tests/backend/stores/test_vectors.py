@@ -11,7 +11,8 @@ import pytest
 from app.core.faults import Fault, board
 from app.stores import vectors as module
 from app.stores.errors import StoreUnavailable, WrongCollection
-from app.stores.vectors import Hit, Piece, VectorStore
+from app.stores.pieces import Hit, Piece
+from app.stores.vectors import VectorStore
 
 NewVectors = Callable[..., VectorStore]
 DIMENSIONS = 8

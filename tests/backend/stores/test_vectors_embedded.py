@@ -15,13 +15,15 @@ from qdrant_client.local.local_collection import LocalCollection
 
 from app.stores import vectors as module
 from app.stores.errors import StoreUnavailable
-from app.stores.vectors import Piece, VectorStore
+from app.stores.pieces import Piece
+from app.stores.vectors import VectorStore
 
 DIMENSIONS = 8
 
 WRITER = """
 import asyncio, itertools, pathlib, sys
-from app.stores.vectors import Piece, VectorStore
+from app.stores.pieces import Piece
+from app.stores.vectors import VectorStore
 
 async def main():
     store = VectorStore.embedded(pathlib.Path(sys.argv[1]), "pieces", 8)
