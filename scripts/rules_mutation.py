@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
+from rich.console import Console
+from rich.progress import track
 
 from monitoring.rules import COMPARISON
 from scripts.addresses import PROJECT
@@ -161,7 +163,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         promtool = find_promtool()
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            verdicts = list(pool.map(lambda mutant: survives(mutant, promtool, options.folder), made))
+            judged = pool.map(lambda mutant: survives(mutant, promtool, options.folder), made)
+            verdicts = list(track(judged, "mutants", total=len(made), console=Console(stderr=True)))
     except MutationError as error:
         print(error, file=sys.stderr)
         return 1
