@@ -115,12 +115,12 @@ chaos: $(VENV)/run ## kills, freezes and cuts off part after part for MINUTES=10
 canaries: $(VENV)/run ## plants made-up secrets in every input, and looks for them in every store
 	@$(RUN) -m scripts.canaries
 
+# The commands stand in the files' first lines, where Renovate reads them: with `=`, and no option that it does not know.
 lock: $(VENV)/dev ## pins the packages of pyproject.toml with hashes
-	@for target in "backend/pyproject.toml -o backend/requirements.txt" \
-	  "-c backend/requirements.txt backend/pyproject.toml pyproject.toml -o requirements.txt" \
-	  "-c requirements.txt backend/pyproject.toml pyproject.toml --group pyproject.toml:dev -o requirements-dev.txt"; do \
-	  $(VENV)/bin/uv pip compile -q $(UPGRADE) --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	    --custom-compile-command "make lock" $$target || exit 1; done
+	@for target in "--output-file=backend/requirements.txt backend/pyproject.toml" \
+	  "--constraint=backend/requirements.txt --output-file=requirements.txt backend/pyproject.toml pyproject.toml" \
+	  "--constraint=requirements.txt --group=pyproject.toml:dev --output-file=requirements-dev.txt backend/pyproject.toml pyproject.toml"; do \
+	  $(VENV)/bin/uv pip compile -q $(UPGRADE) --universal --python-version=3.11 --generate-hashes $$target || exit 1; done
 
 upgrade-packages: ## the same with the newest versions
 	@$(MAKE) lock UPGRADE=--upgrade
