@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from random import randrange
 from types import TracebackType
@@ -30,6 +31,8 @@ from scripts.local.substitute import Folders
 #: Below the ports that the system gives to outgoing connections: else a client of a killed server could be given, and
 #: keep, the very port that it tries to reach.
 PORTS = range(25_000, 26_000)
+#: Where the next stack of this process looks: what another was given may not be in use yet. Random: for other programs.
+_next = count(randrange(len(PORTS)))  # noqa: S311 (no secret)
 #: Seconds that a service may take to answer, and to end when it is asked to.
 READY_SECONDS, END_SECONDS = 30.0, 20.0
 
@@ -173,6 +176,5 @@ def free_ports() -> dict[str, str]:
     """A free port for each variable of the compose files that sets one."""
     text = "".join(path.read_text() for path in sorted(PROJECT.glob("docker-compose*.yml")))
     names = sorted(set(re.findall(r"\$\{(PORT_[A-Z_]+):-", text)))
-    first, ports = randrange(len(PORTS)), iter(range(len(PORTS)))  # noqa: S311 (no secret)
-    free = (port for step in ports if can_be_bound(port := PORTS[(first + step) % len(PORTS)]))
+    free = (port for _ in PORTS if can_be_bound(port := PORTS[next(_next) % len(PORTS)]))
     return {name: str(next(free)) for name in names}

@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from scripts.local.apart import free_ports
 from scripts.local.compose import Local, Port, Service
 from scripts.local.plan import MARK
 from scripts.local.ports import conflicts, free_port, ours
@@ -93,3 +94,9 @@ def test_a_system_that_tells_nothing_about_strangers_is_no_obstacle(
 def test_our_processes_are_known_by_their_mark(tmp_path: Path) -> None:
     with holder(free_port(), tmp_path) as pid, holder(free_port(), None):
         assert [process.pid for process in ours(tmp_path)] == [pid]
+
+
+def test_two_stacks_of_one_process_are_given_ports_of_their_own_before_either_runs() -> None:
+    one, other = free_ports(), free_ports()
+    assert len(one) > 10
+    assert not set(one.values()) & set(other.values())
