@@ -30,9 +30,15 @@ _share = len(apart.PORTS) // 8
 apart.PORTS = apart.PORTS[_worker % 8 * _share : (_worker % 8 + 1) * _share]
 
 
+#: Tests in a browser: Chromium drops what it loads when the machine's networks change, as those of containers do.
+_IN_A_BROWSER = re.compile(r"test_(\w*page\w*|view)\.py$")
+
+
 def _shared(nodeid: str) -> str:
     """What a test must not share with another that runs at the same time: the ports of a whole stack, else its file."""
     file, _, rest = nodeid.partition("::")
+    if _IN_A_BROWSER.search(file):
+        return "containers"
     mode = re.search(r"\[(?:.*-)?(containers|processes)(?:-.*)?\]", rest)
     return mode[1] if mode and "e2e" in file else file
 
