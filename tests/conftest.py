@@ -10,6 +10,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from scripts.local import apart
+from tests import worker
 
 _make = ssl.create_default_context
 _make_once = cache(_make)
@@ -25,9 +26,8 @@ def _default_context(*arguments: Any, cafile: str | None = None, **more: Any) ->
 ssl.create_default_context = _default_context
 
 # Workers that look for free ports at the same time look in different places.
-_worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-_share = len(apart.PORTS) // 8
-apart.PORTS = apart.PORTS[_worker % 8 * _share : (_worker % 8 + 1) * _share]
+_share = len(apart.PORTS) // worker.PLACES
+apart.PORTS = apart.PORTS[worker.NUMBER * _share : (worker.NUMBER + 1) * _share]
 
 
 #: Tests in a browser: Chromium drops what it loads when the machine's networks change, as those of containers do.

@@ -25,8 +25,8 @@ def at_once() -> model.Panel:
         onwards=[SLOW, links.dashboard("Capacity Planning", "capacity")],
         low=0,
     )
-    at_once = f"sum by (instance) ({queries.select('http_requests_in_progress')})"
-    return shapes.time_series(about, [shapes.Line(at_once, "{{instance}}")])
+    under_way = f"sum by (instance) ({queries.select('http_requests_in_progress')})"
+    return shapes.time_series(about, [shapes.Line(under_way, "{{instance}}")])
 
 
 def turned_away() -> model.Panel:

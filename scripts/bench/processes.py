@@ -12,6 +12,7 @@ from scripts.bench import PROJECT
 from scripts.bench.usage import Restart, StackFailed, Usage, environment, until_ready
 from scripts.local.cli import Stack as LocalStack
 from scripts.local.report import Report
+from scripts.local.supervise import has_ended
 
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".run", ".data", ".tools", "logs", "__pycache__", ".*_cache")
 PATIENCE = 30.0
@@ -50,7 +51,7 @@ class Processes:
         process = psutil.Process(self._stack.supervisor.states()["backend"].pid)
         start = time.monotonic()
         process.terminate()
-        while not _has_ended(process):
+        while not has_ended(process):
             if time.monotonic() - start > PATIENCE:
                 raise StackFailed(f"the backend has not ended {PATIENCE:g} s after SIGTERM")
             time.sleep(0.01)
@@ -64,13 +65,6 @@ class Processes:
         with contextlib.suppress(FileNotFoundError):
             self._stack.down()
         shutil.rmtree(self._folder, ignore_errors=True)
-
-
-def _has_ended(process: psutil.Process) -> bool:
-    try:
-        return bool(process.status() == psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:  # reaped between two looks
-        return True
 
 
 def _of_tree(pid: int) -> Usage:

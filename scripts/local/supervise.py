@@ -242,12 +242,20 @@ def end(run: Path, patience: float = STOP_SECONDS) -> None:
             time.sleep(0.1)
 
 
+def has_ended(process: psutil.Process) -> bool:
+    """Whether a process is over, reaped by its parent or not."""
+    try:
+        return not process.is_running() or bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:  # reaped between two looks
+        return True
+
+
 def _wait_for(pid: int, seconds: float) -> None:
     """Wait until a process has ended, reaped by its parent or not."""
     deadline = time.monotonic() + seconds
     with contextlib.suppress(psutil.Error):
         process = psutil.Process(pid)
-        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+        while not has_ended(process):
             if time.monotonic() > deadline:
                 return
             time.sleep(0.05)

@@ -12,7 +12,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
@@ -79,9 +79,7 @@ def variables() -> Iterator[Finding]:
 
 def secret_files() -> Iterator[Finding]:
     """Every secret is there, and its owner's alone."""
-    missing = [name for name in names() if not (FOLDER / name).is_file()]
-    if missing:
-        yield Finding(f"{len(missing)} secrets are missing ({missing[0]} …)", True, "make secrets")
+    yield from _missing(names(), "secrets")
     for path in sorted(FOLDER.glob("*")):
         if path.stat().st_mode & 0o077:
             yield Finding(f"{path} can be read by others", True, f"chmod 600 {path}")
@@ -159,13 +157,8 @@ def between() -> Iterator[Finding]:
     """Until when the certificates of docker-compose.tls.yml hold, and what speaks no TLS even then."""
     days = {}
     files = (certificates.AUTHORITY, *map(certificates.file_of, certificates.PARTS))
-    missing = [name for name in files if not (FOLDER / name).is_file()]
-    if missing:
-        what = f"{len(missing)} certificates for TLS between the parts are missing ({missing[0]} …)"
-        yield Finding(what, True, "make secrets")
-    for name in files:
-        if name in missing:
-            continue
+    yield from _missing(files, "certificates for TLS between the parts")
+    for name in filter(lambda name: (FOLDER / name).is_file(), files):
         if until := _end((FOLDER / name).read_text(encoding="ascii")):
             days[name.removesuffix(".pem")] = (until[0] - time.time()) / 86_400
         else:
@@ -181,6 +174,12 @@ def between() -> Iterator[Finding]:
         )
     for name, reason in without_tls().items():
         yield Finding(f"without TLS even then: {name}: {reason}")
+
+
+def _missing(wanted: Iterable[str], what: str) -> Iterator[Finding]:
+    missing = [name for name in wanted if not (FOLDER / name).is_file()]
+    if missing:
+        yield Finding(f"{len(missing)} {what} are missing ({missing[0]} …)", True, "make secrets")
 
 
 def without_tls() -> dict[str, str]:

@@ -19,11 +19,12 @@ import yaml
 
 from scripts.receivers import CONFIG, switched_on
 from scripts.timing import shortened
+from tests import worker
 from tests.e2e.stack import PROJECT, until
 from tests.programs import look, program
 
 #: Each worker has ports of its own: what is killed has to find its port free when it is started again.
-_first = 30_000 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8 * 250
+_first = 30_000 + worker.NUMBER * 250
 _next_port = iter(range(_first + os.getpid() % 50, _first + 250))
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from scripts.backup import archives
 from tests.e2e.stack import PROJECT, clean_copy, missing_images
 
 NAME, PORT = "specola-e2e-staging", 21443
@@ -62,6 +63,11 @@ class Staging:
             text=True,
             check=True,
         ).stdout
+
+    def back_up(self) -> list[Path]:
+        """Makes an archive; all that there are, the newest last."""
+        self.run("run", "--rm", "--no-deps", "-T", "backup", "python", "-m", "scripts.backup", "now")
+        return archives(self.folder / "backups")
 
     def client(self, **options: Any) -> httpx.Client:
         """A client of the one address, which knows the authority that the gateway made."""

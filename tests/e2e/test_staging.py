@@ -187,8 +187,7 @@ def test_grafana_lets_nobody_in_by_default(stack: Staging, stranger: httpx.Clien
 
 
 def test_a_backup_is_made_with_the_credentials_that_it_needs(stack: Staging) -> None:
-    stack.run("run", "--rm", "--no-deps", "-T", "backup", "python", "-m", "scripts.backup", "now")
-    (archive,) = (stack.folder / "backups").glob("specola-*.tar*")
+    (archive,) = stack.back_up()
     assert archive.stat().st_size > 10_000
 
 
@@ -260,8 +259,7 @@ def test_an_emptied_machine_has_everything_again(stack: Staging) -> None:
     at = time.time()
     before = samples(at)
     assert before
-    stack.run("run", "--rm", "--no-deps", "-T", "backup", "python", "-m", "scripts.backup", "now")
-    archive = max((stack.folder / "backups").glob("specola-*.tar*"))
+    archive = stack.back_up()[-1]
     stack.run("down", "-v")
     (stack.folder / "root.crt").unlink()  # the gateway's authority is gone with the rest
     restored = subprocess.run(

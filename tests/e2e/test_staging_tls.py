@@ -109,8 +109,7 @@ def test_grafana_reads_every_data_source(secured: Staging, request_id: str, path
 
 
 def test_a_backup_reads_every_store(secured: Staging) -> None:
-    secured.run("run", "--rm", "--no-deps", "-T", "backup", "python", "-m", "scripts.backup", "now")
-    (archive,) = (secured.folder / "backups").glob("specola-*.tar*")
+    (archive,) = secured.back_up()
     assert archive.stat().st_size > 10_000
 
 
