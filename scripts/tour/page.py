@@ -2,9 +2,10 @@
 
 import os
 import threading
+from typing import Annotated
 
 import uvicorn
-from fastapi import FastAPI
+from fastapi import FastAPI, Path
 from fastapi.responses import HTMLResponse
 from markdown_it import MarkdownIt
 from pydantic import BaseModel
@@ -65,9 +66,9 @@ def make_page(language: str) -> FastAPI:
         return page
 
     @app.post("/steps/{number}")
-    def take(number: int, given: Answer, lang: str = language) -> Outcome:
-        step = STEPS[number - 1]
-        told = text(lang if lang in LANGUAGES else language, step.name)
+    def take(number: Annotated[int, Path(ge=1, le=len(STEPS))], given: Answer, lang: str = language) -> Outcome:
+        step, spoken = STEPS[number - 1], lang if lang in LANGUAGES else language
+        told = text(spoken, step.name)
         with one_at_a_time:
             try:
                 answer = step.answer(place, given.answer, given.do)
@@ -75,7 +76,7 @@ def make_page(language: str) -> FastAPI:
             except NotYet as reason:
                 return Outcome(
                     done=False,
-                    said=_html(word(lang, "not_yet", reason=reason) + "\n\n" + told.hint.format(**place.notes)),
+                    said=_html(word(spoken, "not_yet", reason=reason) + "\n\n" + told.hint.format(**place.notes)),
                 )
         return Outcome(done=True, said=_html(told.done.format(**facts)))
 
