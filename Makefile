@@ -2,6 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
+# Asked before anything of Specola is read, where an older Python would end in a traceback.
+NEW_ENOUGH = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Specola needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + ": name another one, such as PYTHON=python3.12")'
+UP = $(NEW_ENOUGH) && $(PYTHON) -m scripts.up
 # Most tests wait most of their time: more workers than processors keep these busy.
 WORKERS ?= $(shell echo $$(( $$(nproc 2>/dev/null || echo 2) + 3 )))
 
@@ -12,19 +15,19 @@ help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: ## the whole stack, then a gentle load (TRAFFIC=0 for none, LOCAL=1 for processes instead of containers)
-	@$(PYTHON) -m scripts.up
+	@$(UP)
 
 down: ## stops the stack; data is kept
-	@$(PYTHON) -m scripts.up down
+	@$(UP) down
 
 clean: ## stops the stack and removes its data, after asking (YES=1 does not ask)
-	@$(PYTHON) -m scripts.up clean
+	@$(UP) clean
 
 status: ## what runs, and where
-	@$(PYTHON) -m scripts.up status
+	@$(UP) status
 
 reload: ## has Prometheus and Alertmanager read their files again
-	@$(PYTHON) -m scripts.up reload
+	@$(UP) reload
 
 upgrade: $(VENV)/run ## what runs to the version that is checked out, or to TO=v1.1.0, part by part; back to what ran if one fails (FROM=…)
 	@$(RUN) -m scripts.upgrade
@@ -70,7 +73,8 @@ tour: $(VENV)/dev ## a first half hour, step by step: IN=it in Italian, PAGE=1 a
 
 test: $(VENV)/dev ## what this machine can run within minutes, and what it could not and why; LONG=1 for the long ones, too
 	@$(RUN) -m pytest -m "not quiet" -n $(WORKERS) --cov --cov-report=; others=$$?; \
-	  $(RUN) -m pytest -m quiet --cov --cov-append --cov-report=term:skip-covered && exit $$others
+	  $(RUN) -m pytest -m quiet --cov --cov-append --cov-report=; quiet=$$?; \
+	  $(RUN) -m coverage report --include='backend/app/*,scripts/*'; exit $$((others || quiet))
 
 check: $(VENV)/dev ## formatting, types, configuration and dashboards, without starting anything; LIVE=1 asks the stack that runs
 	$(VENV)/bin/ruff format --check -q .
@@ -78,6 +82,7 @@ check: $(VENV)/dev ## formatting, types, configuration and dashboards, without s
 	$(VENV)/bin/mypy
 	$(VENV)/bin/yamllint --strict .
 	$(VENV)/bin/shellcheck .ci/run scripts/staging/*.sh
+	$(VENV)/bin/hadolint backend/Dockerfile mongodb/Dockerfile
 	$(RUN) -m monitoring.dashboards --check
 	$(RUN) -m monitoring.slo --check
 	$(RUN) -m monitoring.absent --check
@@ -129,9 +134,10 @@ upgrade-packages: ## the same with the newest versions
 # --no-deps: the files name all there is; pip would look up what they already pin, and stumble over each new release of
 # a package that is asked for with an extra.
 FROZEN := -q --disable-pip-version-check --no-deps --require-hashes
+# What a failed attempt left (Debian without python3-venv) would be taken for the environment the next time.
 $(VENV)/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Specola needs Python 3.11 or newer, this is " + sys.version)'
-	@$(PYTHON) -m venv $(VENV)
+	@$(NEW_ENOUGH)
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(VENV)/run: requirements.txt $(VENV)/bin/python
 	@echo "installing what it takes to run (once)"
