@@ -89,8 +89,8 @@ def create_inbox(settings: Settings | None = None) -> FastAPI:
     install_error_handlers(app)
     app.add_middleware(BodyLimitMiddleware, default=MAX_NOTIFICATION_BYTES)
     if token := access.read_token(settings.internal_token_file):
-        app.add_middleware(access.AccessMiddleware, token=token, with_keys=False, templates=["/metrics"])
-    app.add_middleware(ObservabilityMiddleware, names=EndpointNames(app.routes), settings=settings)
+        app.add_middleware(access.AccessMiddleware, token=token, with_keys=False)
+    app.add_middleware(ObservabilityMiddleware, names=EndpointNames(app), settings=settings)
     return app
 
 

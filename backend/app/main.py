@@ -32,7 +32,7 @@ from app.core.heartbeat import beat
 from app.core.logging_config import logger
 from app.core.middleware import ObservabilityMiddleware
 from app.core.outgoing import request_headers
-from app.core.routing import UNMATCHED, EndpointNames
+from app.core.routing import EndpointNames
 from app.core.server import serve
 from app.services import extraction
 from app.services.access import ApiKeys
@@ -98,9 +98,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(BodyLimitMiddleware, default=settings.max_json_bytes, by_path=uploads)
     token, with_keys = access.read_token(settings.internal_token_file), settings.api_keys_required
     if token or with_keys:
-        templates = list(app.openapi()["paths"])
-        app.add_middleware(access.AccessMiddleware, token=token, with_keys=with_keys, templates=templates)
-    app.add_middleware(ObservabilityMiddleware, names=EndpointNames(app.routes), settings=settings)
+        app.add_middleware(access.AccessMiddleware, token=token, with_keys=with_keys)
+    app.state.names = EndpointNames(app)
+    app.add_middleware(ObservabilityMiddleware, names=app.state.names, settings=settings)
     _describe_problems(app)
     return app
 
@@ -122,19 +122,6 @@ def _describe_problems(app: FastAPI) -> None:
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]
-
-
-def _known_endpoints(app: FastAPI) -> list[tuple[str, str, int]]:
-    """Every route in its success and its failures, from the OpenAPI document, which has whole templates.
-
-    A count that begins to exist at 1 is no increase: the first failure would be missing from every rate.
-    """
-    known = [("GET", UNMATCHED, 404)]
-    for path, operations in app.openapi()["paths"].items():
-        for method, operation in operations.items():
-            success = min(int(status) for status in operation["responses"] if status.isdigit())
-            known += [(method.upper(), path, status) for status in (success, 500, 503)]
-    return known
 
 
 @contextlib.asynccontextmanager
@@ -161,7 +148,7 @@ async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
     )
     service_metrics.prepare_ai(ai.chat_model, ai.embedding_model)
     service_metrics.prepare_database(DATABASE_OPERATIONS)
-    service_metrics.prepare_endpoints(_known_endpoints(app))
+    service_metrics.prepare_endpoints(app.state.names.known())
     service_metrics.prepare_names(CHECK_NAMES, FAULT_NAMES)
     service_metrics.app_info.labels(__version__, settings.environment, settings.service_name).set(1)
 

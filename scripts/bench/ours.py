@@ -31,7 +31,7 @@ def specola(place: Place, sampled: float | None) -> Subject:
     app.include_router(metrics_api.router)
     configure_logging(settings)
     configure_tracing(settings)
-    app.add_middleware(ObservabilityMiddleware, names=EndpointNames(app.routes), settings=settings)
+    app.add_middleware(ObservabilityMiddleware, names=EndpointNames(app), settings=settings)
     return Subject(app, _wait_for_spans)
 
 

@@ -8,7 +8,6 @@ after it is a leak.
 import itertools
 import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -19,17 +18,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from app.core.middleware import METHODS
 from scripts.backend_process import BackendProcess
 from scripts.broken_files import broken_files
 from scripts.fuzz.senders import Malformed, Outcome, send_broken, send_strange
 
 #: What the process may still grow by in the second half (bytes): what its allocator keeps for later.
 SLACK_BYTES = 32 * 1024 * 1024
-#: Values that may turn up later than at the start, since they are one of a fixed few: HTTP's methods and statuses.
-METHOD_VALUES = METHODS | {"_OTHER"}
-#: Pages beside the API. Asked for once before, as a user may: each route then has its series.
-PAGES = ("/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc", "/static/none")
 QUARTERS = 4
 #: Lines of progress in a long run.
 LONG_RUN, MORE_ROUNDS = 4_000, 10
@@ -48,15 +42,14 @@ class Watch:
     memory: list[int] = field(default_factory=list)
     """Resident bytes of the process, after each quarter."""
 
-    def samples(self) -> Iterator[tuple[str, dict[str, str], float]]:
-        """Every sample that it exposes: name, labels, value."""
-        for family in text_string_to_metric_families(self.client.get("/metrics").text):
-            yield from ((sample.name, sample.labels, sample.value) for sample in family.samples)
-
-    def label_values(self) -> set[tuple[str, str]]:
-        """Every (label, value) that it exposes, but for those of a fixed few."""
-        pairs = {pair for _, labels, _ in self.samples() for pair in labels.items()}
-        return {pair for pair in pairs if not _one_of_few(*pair)}
+    def series(self) -> set[tuple[str, ...]]:
+        """Every series that it exposes: its name, and its labels with their values."""
+        families = text_string_to_metric_families(self.client.get("/metrics").text)
+        return {
+            (sample.name, *(f'{name}="{value}"' for name, value in sorted(sample.labels.items())))
+            for family in families
+            for sample in family.samples
+        }
 
     def rest(self, seconds: float = 300) -> None:
         """Waits until every accepted upload is indexed."""
@@ -72,12 +65,6 @@ class Watch:
         raise TimeoutError(f"uploads still wait to be indexed after {seconds:g} s without a new one")
 
 
-def _one_of_few(label: str, value: str) -> bool:
-    return (label == "status" and value.isdigit() and 100 <= int(value) <= 599) or (
-        label == "method" and value in METHOD_VALUES
-    )
-
-
 def fuzz(count: int, seed: int, console: Console) -> list[str]:
     """Has `count` requests answered, or a few more; returns what was wrong, in words."""
     with tempfile.TemporaryDirectory() as folder, BackendProcess(Path(folder), **SETTINGS) as backend:
@@ -88,23 +75,21 @@ def fuzz(count: int, seed: int, console: Console) -> list[str]:
             task = progress.add_task("", total=count)
             outcome = Outcome(on_answer=lambda: progress.advance(task))
             watch = Watch(client, psutil.Process(backend.pid))
-            for page in PAGES:
-                client.get(page)
-            known = watch.label_values()
+            known = watch.series()
             _rounds(count, seed, watch, Malformed(client), outcome, console)
-            new_values = watch.label_values() - known
+            new = watch.series() - known
     console.print(f"{outcome.count:,} answers: {dict(sorted(outcome.statuses.items()))}", highlight=False)
     console.print(
         f"memory after each quarter: {', '.join(f'{one / 1e6:.0f}' for one in watch.memory)} MB", highlight=False
     )
-    return verdict(outcome.failures, new_values, watch.memory)
+    return verdict(outcome.failures, new, watch.memory)
 
 
-def verdict(failures: list[str], new_values: set[tuple[str, str]], memory: list[int]) -> list[str]:
+def verdict(failures: list[str], new: set[tuple[str, ...]], memory: list[int]) -> list[str]:
     """What was wrong, in words; `memory` is what the process held after each quarter (bytes)."""
     wrong = failures[:20]
-    if new_values:
-        wrong.append(f"new label values: {sorted(new_values)[:20]}")
+    if new:
+        wrong.append(f"{len(new)} new series: {sorted(new)[:20]}")
     growth = memory[-1] - memory[QUARTERS // 2 - 1]
     if growth > SLACK_BYTES:
         wrong.append(f"memory grew by {growth / 1e6:.0f} MB in the second half; {SLACK_BYTES / 1e6:.0f} MB are allowed")

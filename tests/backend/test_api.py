@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from app.core.config import Settings
+from app.core.routing import METHODS
 from tests.backend.conftest import indexed, make_settings, sample, started
 
 HANDBOOK = b"""# Lighthouse handbook
@@ -288,3 +289,34 @@ async def test_the_openapi_document_describes_problems(client: httpx.AsyncClient
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             assert "application/problem+json" in operation["responses"]["422"]["content"], (method, path)
+
+
+async def test_nothing_that_a_client_sends_makes_a_series(client: httpx.AsyncClient) -> None:
+    """Every method on every route and page, with a body that is too large as well."""
+    document = (await client.get("/openapi.json")).json()
+    paths = [path.replace("{session_id}", "x").replace("{job_id}", "x") for path in document["paths"]]
+    paths += ["/docs", "/redoc", "/static/page.js", "/static/none", "/nothing", "/api/v1/documents/"]
+
+    async def series() -> set[str]:
+        return {line.rpartition(" ")[0] for line in (await client.get("/metrics")).text.splitlines() if line[0] != "#"}
+
+    await series()  # which counts itself
+    before = await series()
+    for path in paths:
+        for method in (*METHODS, "PROPFIND"):
+            await client.request(method, path)
+            await client.request(
+                method, path, headers={"Range": "bytes=9-", "Content-Type": "text/plain"}, content=b"{"
+            )
+            await client.request(method, path, headers={"Content-Length": "99999999999"})
+    assert await series() - before == set()
+
+
+async def test_what_is_refused_before_a_route_is_asked_is_counted_under_the_route(client: httpx.AsyncClient) -> None:
+    async def refused() -> float:
+        text = (await client.get("/metrics")).text
+        return sample(text, "http_requests_total", method="POST", endpoint="/api/v1/documents", status="413")
+
+    before = await refused()
+    await client.post("/api/v1/documents", headers={"Content-Length": "99999999999"})
+    assert await refused() == before + 1

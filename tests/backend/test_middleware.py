@@ -1,11 +1,13 @@
 """What is counted of each request, held under a real server: test clients have hidden faults of this kind before."""
 
 import asyncio
+import contextlib
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -50,6 +52,14 @@ def instrumented(settings: Settings) -> FastAPI:
 
         return StreamingResponse(pieces())
 
+    @app.get("/endless")
+    async def endless() -> StreamingResponse:
+        async def pieces() -> AsyncIterator[bytes]:
+            yield b"first"
+            await asyncio.sleep(60)
+
+        return StreamingResponse(pieces())
+
     @app.get("/broken-stream")
     async def broken_stream() -> StreamingResponse:
         async def pieces() -> AsyncIterator[bytes]:
@@ -91,7 +101,7 @@ def instrumented(settings: Settings) -> FastAPI:
     app.mount("/mounted", mounted)
     app.mount("/files", StaticFiles(directory="."))
     install_error_handlers(app)
-    app.add_middleware(ObservabilityMiddleware, names=EndpointNames(app.routes), settings=settings)
+    app.add_middleware(ObservabilityMiddleware, names=EndpointNames(app), settings=settings)
     return app
 
 
@@ -122,13 +132,13 @@ def series() -> set[tuple[str, str, str]]:
         ("GET", "/mounted/nothing", "unmatched", "404"),
         ("GET", "/files/pyproject.toml", "/files/{path}", "200"),
         ("GET", "/nothing/here", "unmatched", "404"),
-        ("DELETE", "/api/v1/items/7", "/api/v1/items/{item}", "405"),
+        ("DELETE", "/api/v1/items/7", "unmatched", "405"),  # no route has this method
         ("GET", "/broken", "/broken", "500"),
         ("GET", "/stream", "/stream", "200"),
         ("HEAD", "/headed", "/headed", "200"),
         ("GET", "/named/alice", "chosen_name", "200"),
         ("POST", "/echo", "/echo", "422"),
-        ("PROPFIND", "/api/v1/items/7", "/api/v1/items/{item}", "405"),
+        ("PROPFIND", "/api/v1/items/7", "unmatched", "405"),
         ("GET", "/docs", "/docs", "200"),
     ],
 )
@@ -231,19 +241,23 @@ def test_a_malformed_request_id_is_replaced(address: str, given: str) -> None:
 
 
 async def test_more_than_the_limit_at_once_is_shed_and_told_when_to_return(address: str) -> None:
+    shed_before = counted("GET", "/slow", "503")
     async with httpx.AsyncClient(base_url=address, timeout=20, limits=httpx.Limits(max_connections=60)) as client:
         answers = await asyncio.gather(*(client.get("/slow") for _ in range(60)))
         recovered = await client.get("/slow")
     statuses = [answer.status_code for answer in answers]
     assert set(statuses) == {200, 503}
+    assert counted("GET", "/slow", "503") == shed_before + statuses.count(503), "under the route that would have served"
     shed = next(answer for answer in answers if answer.status_code == 503)
     assert shed.headers["retry-after"] == "1"
     assert recovered.status_code == 200
 
 
 def test_faults_strike_requests_but_not_the_way_to_end_them(address: str) -> None:
+    struck = counted("GET", "/api/v1/items/{item}", "500")
     board.replace([Fault("http_errors", 100, time.time() + 30)])
     assert httpx.get(address + "/api/v1/items/1").status_code == 500
+    until(lambda: counted("GET", "/api/v1/items/{item}", "500") == struck + 1, "it is counted where it would have gone")
     assert httpx.get(address + "/internal/none").status_code == 404
     board.replace([Fault("http_latency", 100, time.time() + 30, delay_seconds=0.3)])
     start = time.monotonic()
@@ -271,3 +285,14 @@ async def test_the_exposition_can_be_had_in_both_formats(client: httpx.AsyncClie
     assert openmetrics.headers["content-type"].startswith("application/openmetrics-text")
     assert openmetrics.text.endswith("# EOF\n")
     assert "_created" not in text.text + openmetrics.text
+
+
+def test_an_answer_that_the_end_of_the_process_cuts_off_is_a_500_and_no_success(tmp_path: Path) -> None:
+    broken, success = counted("GET", "/endless", "500"), counted("GET", "/endless", "200")
+    with contextlib.ExitStack() as stack:
+        address = stack.enter_context(served(instrumented(make_settings(tmp_path))))
+        with httpx.stream("GET", address + "/endless", timeout=20) as answer:
+            pieces = answer.iter_bytes()
+            next(pieces)
+            stack.close()  # the client is still there
+    assert (counted("GET", "/endless", "500"), counted("GET", "/endless", "200")) == (broken + 1, success)

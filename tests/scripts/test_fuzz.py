@@ -19,7 +19,7 @@ MB = 1_000_000
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-def test_400_requests_end_in_no_5xx_no_new_label_value_and_no_growth() -> None:
+def test_400_requests_end_in_no_5xx_no_new_series_and_no_growth() -> None:
     run = subprocess.run(
         [sys.executable, "-m", "scripts.fuzz", "--count", "400", "--seed", "3"],
         cwd=REPOSITORY, env={**os.environ, "COLUMNS": "200"}, capture_output=True, text=True, timeout=110, check=False,
@@ -93,7 +93,6 @@ def test_memory_may_grow_in_the_first_half_and_not_in_the_second() -> None:
     assert wrong == ["memory grew by 35 MB in the second half; 34 MB are allowed"]
 
 
-def test_a_new_label_value_is_named() -> None:
-    assert verdict([], {("endpoint", "/etc/passwd")}, [1, 1, 1, 1]) == [
-        "new label values: [('endpoint', '/etc/passwd')]"
-    ]
+def test_a_new_series_is_named() -> None:
+    new = ("http_requests_total", 'endpoint="/etc/passwd"')
+    assert verdict([], {new}, [1, 1, 1, 1]) == [f"1 new series: [{new}]"]

@@ -5,10 +5,8 @@ INTERNAL_TOKEN_FILE what is for operators asks for that token; a key with the sc
 """
 
 import hmac
-from collections.abc import Iterable
 from pathlib import Path
 
-from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.errors import ProblemError, problem
@@ -30,11 +28,10 @@ NEEDED = {
 
 
 class AccessMiddleware:
-    """Lets a request through, or answers 401, 403 or 429. `templates`: the routes, to count those answers by."""
+    """Lets a request through, or answers 401, 403 or 429."""
 
-    def __init__(self, app: ASGIApp, token: bytes, with_keys: bool, templates: Iterable[str]) -> None:
+    def __init__(self, app: ASGIApp, token: bytes, with_keys: bool) -> None:
         self.app, self._token, self._with_keys = app, token, with_keys
-        self._routes = [Route(template, endpoint=read_token) for template in templates]  # none of them is called
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         needed = self._needed(scope["path"]) if scope["type"] != "lifespan" else None
@@ -51,7 +48,6 @@ class AccessMiddleware:
             if scope["path"] in PROBED and getattr(error, "reason", "") in ("missing", "scope"):
                 await self.app(scope, receive, _without_body(send))
                 return
-            scope["route"] = next((one for one in self._routes if one.matches(scope)[0] is not Match.NONE), None)
             if isinstance(error, Refused):
                 error.report()
             await problem(error.status_code, error.detail, headers=error.headers)(scope, receive, send)

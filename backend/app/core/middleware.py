@@ -15,14 +15,17 @@ from app.core.errors import problem
 from app.core.faults import board
 from app.core.logging_config import RequestContext, emit_access, hash_user, logger
 from app.core.redaction import redact_text
-from app.core.routing import EndpointNames
+from app.core.routing import (
+    CLIENT_CLOSED_REQUEST,
+    METHOD_NOT_ALLOWED,
+    METHODS,
+    OTHER_METHOD,
+    UNMATCHED,
+    EndpointNames,
+)  # fmt: skip
 from app.core.tracing import end_request, start_request
 from app.services.metrics_service import metrics
 
-#: Anything else that claims to be a method is `_OTHER`, as OpenTelemetry's HTTP conventions have it.
-METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY"))
-#: nginx's number for a client that went away before its answer was complete.
-CLIENT_CLOSED_REQUEST = 499
 #: Asked so often and so alike that a line and a trace for each would bury the others.
 QUIET_ENDPOINTS = frozenset(("/metrics", "/health", "/health/live", "/health/ready"))
 #: What faults and the shedding of load leave alone: the way to see what happens, and to end it.
@@ -95,12 +98,14 @@ class ObservabilityMiddleware:
         # Else the answer had begun: it stays unfinished, which the server turns into a cut connection.
 
     def _record(self, exchange: "_Exchange") -> tuple[str, str, int]:
-        """Counts the request and writes its line; returns its method, endpoint and status as they are counted."""
+        """Counts the request and writes its line; returns its method, endpoint and status."""
         duration = time.perf_counter() - exchange.start
         endpoint, method = self._names.name(exchange.scope), exchange.scope["method"]
-        method = method if method in METHODS else "_OTHER"
+        method = method if method in METHODS else OTHER_METHOD
         status = exchange.final_status()
-        metrics.track_http_request(method, endpoint, status, duration, exchange.response_start)
+        # A method that a route does not have is no route's; each would be a histogram more for whoever tries them all.
+        counted = UNMATCHED if status == METHOD_NOT_ALLOWED else endpoint
+        metrics.track_http_request(method, counted, status, duration, exchange.response_start)
         if endpoint not in QUIET_ENDPOINTS or status in (401, 403):  # whoever guesses is seen anywhere
             emit_access(method, endpoint, status, duration, exchange.sent_bytes)
         return method, endpoint, status
@@ -151,9 +156,11 @@ class _Exchange:
             raise
 
     def final_status(self) -> int:
-        """What is counted: a client that left is 499 and no success; an answer that broke off is a 500."""
+        """What is counted: a client that left is 499 and no success; an answer that broke off is a 500, be it by an
+        error or by the end of the process.
+        """
         if self.client_gone:
             return CLIENT_CLOSED_REQUEST
-        if self.status is None or (self.error is not None and not self.complete):
+        if self.status is None or not self.complete:
             return 500
         return self.status
