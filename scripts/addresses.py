@@ -5,17 +5,25 @@ import re
 from functools import cache
 from pathlib import Path
 
+from scripts.local.interpolation import InterpolationError, read_env_file
+
 PROJECT = Path(__file__).resolve().parent.parent
 
 
 def setting(variable: str) -> str:
-    """A variable of the environment, or else of .env; empty if it is in neither."""
+    """A variable of the environment, or else of .env, as Compose reads it; empty if it is in neither.
+
+    Raises ValueError for a .env that cannot be read.
+    """
     if variable in os.environ:
         return os.environ[variable]
     dotenv = PROJECT / ".env"
-    lines = dotenv.read_text(encoding="utf-8").splitlines() if dotenv.is_file() else []
-    values = dict(line.split("=", 1) for line in lines if "=" in line and not line.lstrip().startswith("#"))
-    return values.get(variable, "").strip().strip("\"'")
+    try:
+        return read_env_file(dotenv.read_text(encoding="utf-8"), os.environ).get(variable, "")
+    except FileNotFoundError:
+        return ""
+    except InterpolationError as error:
+        raise ValueError(f"{dotenv}: {error}") from None
 
 
 @cache

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OPERATOR = re.compile(r":?[-?+]")
 _ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_.]*)\s*=\s*(.*)")
+_NAME_ALONE = re.compile(r"\s*(?:export\s+)?[A-Za-z_][A-Za-z0-9_.]*\s*")
+#: What a backslash makes of the letter after it, in double quotes; of any other it makes nothing, and stays.
+_ESCAPED = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\", "$": "$$"}
 
 
 class InterpolationError(ValueError):
@@ -84,8 +87,8 @@ def read_env_file(text: str, environment: Mapping[str, str]) -> dict[str, str]:
     """
     values: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
+        if not line.strip() or line.lstrip().startswith("#") or _NAME_ALONE.fullmatch(line):
+            continue  # a name alone: the environment's value, which holds in any case
         assignment = _ASSIGNMENT.fullmatch(line)
         if not assignment:
             raise InterpolationError(f"line {number}: {line.strip()!r} is not NAME=value")
@@ -101,6 +104,6 @@ def _env_value(value: str, variables: Mapping[str, str]) -> str:
     if quoted := re.match(r"'([^']*)'", value):
         return quoted[1]  # single quotes: taken as it stands
     if quoted := re.match(r'"((?:[^"\\]|\\.)*)"', value):
-        plain = re.sub(r"\\(.)", lambda match: {"n": "\n", "t": "\t"}.get(match[1], match[1]), quoted[1])
+        plain = re.sub(r"\\(.)", lambda match: _ESCAPED.get(match[1], match[0]), quoted[1])
         return interpolate(plain, variables)
     return interpolate(re.split(r"\s+#", value)[0].strip(), variables)

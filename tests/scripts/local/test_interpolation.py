@@ -89,6 +89,15 @@ EMPTY=
     }
 
 
+def test_a_dollar_sign_in_double_quotes_is_escaped_by_a_backslash_and_other_backslashes_stay() -> None:
+    assert read_env_file('PASSWORD="pa\\$word\\d"\n', {}) == {"PASSWORD": "pa$word\\d"}
+
+
+@pytest.mark.parametrize("line", ["ALONE", "export ALONE"])
+def test_a_name_alone_is_left_to_the_environment(line: str) -> None:
+    assert read_env_file(f"{line}\nA=$ALONE\n", {"ALONE": "shell"}) == {"A": "shell"}
+
+
 def test_the_environment_wins_within_an_env_file() -> None:
     assert read_env_file("A=file\nB=$A", {"A": "shell"})["B"] == "shell"
 
