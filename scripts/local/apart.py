@@ -19,7 +19,7 @@ import httpx
 
 from scripts.addresses import PROJECT
 from scripts.local import plan as planning
-from scripts.local.compose import load
+from scripts.local.compose import load, settings
 from scripts.local.debian import Debian
 from scripts.local.download import Downloader
 from scripts.local.plan import Process
@@ -164,7 +164,7 @@ class Apart:
 def finder(environment: Mapping[str, str]) -> Finder:
     """Looks for programs where the local runner does."""
     tools, report = PROJECT / ".tools", Report()
-    return Finder(tools, environment, Downloader(tools, report), Debian(tools, report))
+    return Finder(tools, settings(PROJECT, environment), Downloader(tools, report), Debian(tools, report))
 
 
 def lacking(found: Found | Missing) -> str:

@@ -16,7 +16,7 @@ import httpx
 
 from scripts.local import plan as planning
 from scripts.local import ports, ready, summary
-from scripts.local.compose import ComposeError, Service, load
+from scripts.local.compose import ComposeError, Service, load, settings
 from scripts.local.debian import Debian
 from scripts.local.download import Downloader
 from scripts.local.programs import Finder
@@ -143,8 +143,8 @@ class Stack:
 
     def _finder(self) -> Finder:
         tools = self.folders.tools
-        downloader = Downloader(tools, self.report)
-        return Finder(tools, self.environment, downloader, Debian(tools, self.report))
+        given = settings(self.folders.project, self.environment)
+        return Finder(tools, given, Downloader(tools, self.report), Debian(tools, self.report))
 
     def _show_failure(self, name: str) -> None:
         log = self.supervisor.log(name)

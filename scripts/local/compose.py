@@ -115,13 +115,18 @@ class Service:
         return f"http://127.0.0.1:{self.host_port(self.local.port)}" if self.local and self.local.port else ""
 
 
+def settings(project: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables of `project`/.env, and above them those of the environment. Raises ComposeError."""
+    return {**_env_file(project / ".env", environment), **environment}
+
+
 def load(project: Path, environment: Mapping[str, str] | None = None) -> dict[str, Service]:
     """The services of `project`/docker-compose.yml, by name, with `.env` and the environment filled in.
 
     Raises ComposeError.
     """
     outside = os.environ if environment is None else environment
-    variables = {**_env_file(project / ".env", outside), **outside}
+    variables = settings(project, outside)
     path = project / "docker-compose.yml"
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))

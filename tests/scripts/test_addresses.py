@@ -6,12 +6,13 @@ import pytest
 
 from scripts import addresses
 from scripts.addresses import port, setting
+from scripts.local.lookup import look
 
 
 @pytest.fixture
 def dotenv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(addresses, "PROJECT", tmp_path)
-    for name in ("TRAFFIC", "PORT_GRAFANA", "PORT_LOKI", "LOCAL", "COMPOSE"):
+    for name in ("TRAFFIC", "PORT_GRAFANA", "LOCAL", "COMPOSE", "TOOLS_PATH"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path / ".env"
 
@@ -34,3 +35,12 @@ def test_a_file_that_cannot_be_read_is_named_with_the_line(dotenv: Path) -> None
     dotenv.write_text("TRAFFIC=2\nno load please\n")
     with pytest.raises(ValueError, match=r"\.env: line 2: 'no load please' is not NAME=value"):
         setting("LOCAL")
+
+
+def test_programs_are_looked_for_in_the_folders_that_it_names(dotenv: Path, tmp_path: Path) -> None:
+    tool = tmp_path / "mine" / "a-tool-of-mine"
+    tool.parent.mkdir()
+    tool.touch(0o755)
+    assert look(tool.name) is None
+    dotenv.write_text(f"TOOLS_PATH={tool.parent}\n")
+    assert look(tool.name) == str(tool)

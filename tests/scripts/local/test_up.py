@@ -31,6 +31,16 @@ def test_up_starts_what_can_be_started_and_says_what_cannot(running: Project) ->
     assert "containers-only" not in running.said
 
 
+def test_programs_are_looked_for_in_the_folders_that_the_env_file_names_too(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folders = os.environ["TOOLS_PATH"]
+    monkeypatch.delenv("TOOLS_PATH")
+    (project.folder / ".env").write_text(f"TOOLS_PATH={folders} # mine\n")
+    assert project("up") == 0
+    assert "2.5.1 from TOOLS_PATH" in capsys.readouterr().out
+
+
 def test_up_twice_leaves_alone_what_has_not_changed(
     project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
