@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from app.core.log_files import STALE_FOLDER_SECONDS, LogFiles, remove_stale_folders
+from app.core.log_files import LogFiles
 from app.core.log_writer import LogWriter
 from app.core.stdout import WAITING_BYTES, Stdout
 from app.services.metrics_service import metrics
@@ -57,25 +57,6 @@ def test_files_rotate_under_load_without_losing_a_line(tmp_path: Path) -> None:
     written = [line for part in parts for line in part.read_text().splitlines()]
     assert len(written) == len(set(written)) == 8_000
     assert (tmp_path / "application.log").resolve() == parts[-1]
-
-
-def test_only_so_many_files_are_kept(tmp_path: Path) -> None:
-    files = LogFiles(tmp_path, "application.log", max_bytes=10, keep=3)
-    for number in range(8):
-        files.write(f"line number {number}\n".encode())
-        time.sleep(0.001)
-    files.close()
-    kept = sorted(tmp_path.glob("application.*.log"))
-    assert [path.read_text() for path in kept] == [f"line number {n}\n" for n in (5, 6, 7)]
-
-
-def test_a_removed_file_is_noticed_and_begun_again(tmp_path: Path) -> None:
-    files = LogFiles(tmp_path, "application.log", max_bytes=1_000, keep=3)
-    files.write(b"before\n")
-    (tmp_path / "application.log").resolve().unlink()
-    files.write(b"after\n")
-    files.close()
-    assert (tmp_path / "application.log").read_text() == "after\n"
 
 
 def test_a_queue_that_fills_refuses_debug_and_info_lines_first() -> None:
@@ -239,15 +220,3 @@ def test_what_waits_for_a_slow_reader_is_bounded_and_arrives_in_whole_lines(monk
             read += os.read(reader.fileno(), 65_536)
             stdout.write(b"")
         assert {len(line) for line in read.splitlines()} == {99_999}
-
-
-def test_folders_of_replicas_that_are_gone_for_a_week_go_too(tmp_path: Path) -> None:
-    old, fresh = tmp_path / "old", tmp_path / "fresh"
-    for folder in (old, fresh):
-        folder.mkdir()
-        (folder / "application.1.log").write_text("x\n")
-    long_ago = time.time() - STALE_FOLDER_SECONDS - 60
-    os.utime(old / "application.1.log", (long_ago, long_ago))
-    remove_stale_folders(tmp_path)
-    assert fresh.is_dir()
-    assert not old.exists()

@@ -50,7 +50,7 @@ class Settings(BaseSettings):
     log_file: str = "application.log"
     log_per_host: bool = False  # a folder a replica
     log_max_bytes: int = Field(20_000_000, gt=0)  # of one file, before it is rotated
-    log_files: int = Field(5, ge=1)  # rotated files that are kept
+    log_files: int = Field(5, ge=1)  # full files that are kept, or more small ones in the same room
     log_content: bool = False  # prompts and answers in lines: never, unless asked for
     log_redaction: bool = True  # off only to prove that what looks for secrets in the stores can find them
     log_queue_lines: int = Field(20_000, gt=0)  # lines that wait for the writer; more are dropped and counted
