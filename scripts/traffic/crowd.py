@@ -102,7 +102,9 @@ class Crowd:
             if isinstance(visitor, Visitor) and visitor.session:
                 self._waiting.remove(entry)
                 heapq.heapify(self._waiting)
-                await visitor.ask_too_much()
-                heapq.heappush(self._waiting, entry)
+                try:
+                    await visitor.ask_too_much()
+                finally:  # cut off at the end of the run, they have a session to close all the same
+                    heapq.heappush(self._waiting, entry)
                 return True
         return False

@@ -17,6 +17,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from scripts.traffic.client import Client
+from scripts.traffic.tally import Tally
+
 API = "/api/v1"
 #: Seconds that a job takes.
 INDEXING = 0.1
@@ -186,3 +189,10 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("scripts.traffic.visitor.THINKING", 0.05)
     monkeypatch.setattr("scripts.traffic.librarian.LOOK", 0.02)
     monkeypatch.setattr("scripts.traffic.librarian.FIRST_UPLOADS_RATE", 1000.0)
+
+
+@pytest.fixture
+async def client(backend: Backend) -> AsyncIterator[Client]:
+    client = Client(backend.url, Tally(), connections=5)
+    yield client
+    await client.close()

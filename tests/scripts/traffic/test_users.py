@@ -1,7 +1,6 @@
 """Users and the librarian, each request of theirs, against a real server."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from random import Random
 from typing import Any
@@ -11,13 +10,11 @@ from starlette.responses import JSONResponse, Response
 
 from scripts.traffic import mistakes
 from scripts.traffic.client import Client
-from scripts.traffic.crowd import Crowd
 from scripts.traffic.display import Plain
 from scripts.traffic.librarian import INTERVAL, LOOK, Librarian, stock
 from scripts.traffic.library import Upload
 from scripts.traffic.plan import Turn, Visit
 from scripts.traffic.questions import Question
-from scripts.traffic.tally import Tally
 from scripts.traffic.visitor import PATIENCE, Visitor, source_keys
 
 API = "/api/v1"
@@ -38,13 +35,6 @@ class Silent(Plain):
 
     def say(self, text: str) -> None:
         self.lines.append(text)
-
-
-@pytest.fixture
-async def client(backend: Any) -> AsyncIterator[Client]:
-    client = Client(backend.url, Tally(), connections=5)
-    yield client
-    await client.close()
 
 
 async def steps(visitor: Visitor) -> list[float]:
@@ -183,55 +173,6 @@ async def test_a_mistake_is_made_at_random(client: Client, backend: Any) -> None
         await mistakes.make(client, Random(number))
     assert set(client.tally.labels["bad request"]) == {"404", "405", "415", "422"}
     assert client.tally.errors == 0
-
-
-async def test_a_crowd_mixes_visits_and_mistakes(
-    client: Client, backend: Any, quick: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("scripts.traffic.mistakes.SHARE", 0.3)
-    crowd = Crowd(client, [QUESTION], seed=1)
-    for _ in range(100):
-        await crowd.act()
-    assert client.tally.sent == 100
-    assert 15 <= sum(client.tally.labels["bad request"].values()) <= 45
-    assert len([body for body in backend.requests("POST", SESSIONS) if body and len(body["content"]) > 4000])
-    assert client.tally.errors == 0
-
-
-async def test_a_crowd_prefers_who_is_ready_to_somebody_new(client: Client, backend: Any) -> None:
-    now = 0.0
-    crowd = Crowd(client, [QUESTION], seed=1, clock=lambda: now)
-    await crowd.act()
-    await crowd.act()
-    assert client.tally.sessions_opened == 2
-    now = 100.0
-    await crowd.act()
-    await crowd.act()
-    assert client.tally.sessions_opened == 2
-
-
-async def test_at_the_end_open_sessions_are_closed_by_those_who_mean_to(client: Client, backend: Any) -> None:
-    crowd = Crowd(client, [QUESTION], seed=1, clock=lambda: 0.0)
-    for _ in range(40):
-        await crowd.act()
-    crowd.join(Librarian(client, [FILE], seed=1))
-    assert len(backend.sessions) > 30
-    await crowd.leave()
-    assert 0 < len(backend.sessions) < 15
-
-
-async def test_whoever_is_cut_off_closes_their_session_too(client: Client, backend: Any) -> None:
-    now = 0.0
-    crowd = Crowd(client, [QUESTION], seed=1, clock=lambda: now)
-    await crowd.act()
-    now, backend.delay = 100.0, 0.5
-    asking = asyncio.create_task(crowd.act())
-    await asyncio.sleep(0.1)
-    asking.cancel()
-    await asyncio.wait([asking])
-    assert len(backend.sessions) == 1
-    await crowd.leave()
-    assert len(backend.sessions) == 0
 
 
 async def test_closing_is_tried_again_when_the_backend_asks_for_it(client: Client, backend: Any) -> None:
