@@ -15,7 +15,7 @@ from rich.table import Table
 from scripts.addresses import PROJECT
 from scripts.bad_day.faults import DAY, MINUTE, Fault, day, is_urgent, rules, spans
 from scripts.bad_day.simulate import Told, run
-from scripts.local.compose import load
+from scripts.local.compose import load, settings
 from scripts.local.debian import Debian
 from scripts.local.download import Downloader
 from scripts.local.programs import Finder, Missing
@@ -55,7 +55,7 @@ def table(configured: Told, plain: Told) -> Table:
 def play(faults: list[Fault], factor: float, report: Report) -> tuple[Told, Told]:
     """Finds Alertmanager and plays the day. Raises RuntimeError where there is none."""
     tools = PROJECT / ".tools"
-    finder = Finder(tools, os.environ, Downloader(tools, report), Debian(tools, report))
+    finder = Finder(tools, settings(PROJECT, os.environ), Downloader(tools, report), Debian(tools, report))
     found = finder.find(load(PROJECT, os.environ)["alertmanager"])
     if isinstance(found, Missing):
         raise RuntimeError(f"no Alertmanager: {'; '.join(found.reasons)}. Remedy: {found.remedy}")
