@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from scripts.addresses import address
+from scripts.addresses import address, setting
 
 #: The folder that holds `scripts/`: the repository, or what a container mounts of it.
 ROOT = Path(__file__).resolve().parents[2]
@@ -73,8 +73,8 @@ _positive.__name__ = "whole number (1 or more)"
 def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Options:
     """Options of a command line; RATE, SECONDS, BACKEND_URL and SEED are the defaults where they are set.
 
-    Without an address: the gateway's, wherever PORT_BACKEND has moved it. API_KEY is the key: whatever stands on
-    a command line can be read by everybody on the machine.
+    Without an address: the gateway's, wherever PORT_BACKEND has moved it. API_KEY, there or in .env, is the key:
+    whatever stands on a command line can be read by everybody on the machine.
 
     Ends the program with argparse's message and status 2 when one makes no sense.
     """
@@ -97,4 +97,4 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
     add("--wait", type=_number, default=default.wait, help="seconds for the backend to answer at all")
     add("--prepare", type=_number, default=default.prepare, help="seconds at most for the first indexing")
     add("--max-in-flight", type=_positive, default=default.max_in_flight, help="requests at once, at most")
-    return Options(**vars(parser.parse_args(arguments)), key=given.get("API_KEY", ""))
+    return Options(**vars(parser.parse_args(arguments)), key=given.get("API_KEY") or setting("API_KEY"))

@@ -27,6 +27,11 @@ def in_compose() -> dict[str, set[str]]:
     return found
 
 
+def passed_on() -> set[str]:
+    """Variables that a service is given only if they are set: keys without a value."""
+    return set(re.findall(r"^ +([A-Z][A-Z_]+):(?: *#.*)?$", COMPOSE, re.MULTILINE))
+
+
 def shown(value: Any) -> str:
     if isinstance(value, SecretStr):
         return value.get_secret_value()
@@ -39,7 +44,7 @@ def shown(value: Any) -> str:
 
 def test_it_lists_every_variable_and_no_other() -> None:
     settings = {name.upper() for name in Settings.model_fields}
-    assert set(example()) == settings | set(in_compose()) | COMMANDS
+    assert set(example()) == settings | set(in_compose()) | passed_on() | COMMANDS
 
 
 def test_a_variable_has_one_default_in_the_compose_files() -> None:
@@ -53,6 +58,12 @@ def test_each_default_is_the_one_that_holds() -> None:
     for name, field in Settings.model_fields.items():
         if name.upper() not in in_compose():
             assert values[name.upper()] == shown(field.default), name
+
+
+def test_what_is_passed_on_only_if_it_is_set_has_no_default_of_its_own() -> None:
+    assert passed_on() >= {"API_KEY", "AI_PROVIDER"}
+    assert passed_on() & set(in_compose()) == set()
+    assert [name for name in passed_on() if name.lower() not in Settings.model_fields and example()[name]] == []
 
 
 def test_a_default_that_the_compose_file_changes_is_explained() -> None:

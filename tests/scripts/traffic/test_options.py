@@ -1,5 +1,7 @@
 """What a run may be asked, on the command line and by environment."""
 
+from pathlib import Path
+
 import pytest
 
 from scripts.traffic.options import Options, parse
@@ -24,6 +26,15 @@ def test_the_key_comes_from_the_environment_and_is_shown_nowhere() -> None:
     options = parse([], {"API_KEY": "sk-of-the-test"})
     assert options.key == "sk-of-the-test"
     assert "sk-of" not in repr(options)
+
+
+def test_without_a_key_in_the_environment_it_is_the_one_of_the_env_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("API_KEY", raising=False)
+    monkeypatch.setattr("scripts.addresses.PROJECT", tmp_path)
+    (tmp_path / ".env").write_text("API_KEY=sk-of-the-file\n")
+    assert parse([], {"BACKEND_URL": "http://backend:8000"}).key == "sk-of-the-file"
 
 
 def test_an_empty_variable_is_one_that_is_not_set() -> None:
