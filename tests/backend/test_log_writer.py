@@ -16,7 +16,7 @@ import pytest
 
 from app.core.log_files import LogFiles
 from app.core.log_writer import LogWriter
-from app.core.stdout import WAITING_BYTES, Stdout
+from app.core.stdout import PIPE_BYTES, WAITING_BYTES, Stdout
 from app.services.metrics_service import metrics
 from tests.backend.conftest import until
 
@@ -220,3 +220,51 @@ def test_what_waits_for_a_slow_reader_is_bounded_and_arrives_in_whole_lines(monk
             read += os.read(reader.fileno(), 65_536)
             stdout.write(b"")
         assert {len(line) for line in read.splitlines()} == {99_999}
+
+
+@contextlib.contextmanager
+def slow_reader(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytes]]:
+    """Of standard output: 4 kB each 15 ms, so that none waits long for the next. It ends when all of it was read."""
+    reading, writing = os.pipe()
+    read: list[bytes] = []
+
+    def take() -> None:
+        while piece := os.read(reading, PIPE_BYTES):
+            read.append(piece)
+            time.sleep(0.015)
+
+    reader = threading.Thread(target=take)
+    reader.start()
+    with os.fdopen(writing, "w") as pipe:
+        monkeypatch.setattr("sys.stdout", pipe)
+        yield read
+    reader.join()
+    os.close(reading)
+
+
+def test_a_reader_that_is_slow_holds_up_no_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    with slow_reader(monkeypatch):
+        stdout, begun = Stdout(), time.monotonic()
+        for _ in range(4):
+            assert stdout.write(b"x" * 99_999 + b"\n")
+        assert time.monotonic() - begun < 0.5
+
+
+def test_a_slow_reader_has_all_lines_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    with slow_reader(monkeypatch) as read:
+        writer = HeldWriter(None, 1_000, compose)
+        for _ in range(200):
+            writer.put("info", b"x" * 999 + b"\n")
+        writer.close()
+    assert [len(line) for line in b"".join(read).splitlines()] == [999] * 200
+
+
+def test_the_end_waits_only_so_long_for_a_slow_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.core.stdout.LAST_PATIENCE_MS", 100)
+    with slow_reader(monkeypatch):
+        writer = HeldWriter(None, 1_000, compose)
+        for _ in range(400):
+            writer.put("info", b"x" * 999 + b"\n")
+        begun = time.monotonic()
+        writer.close()
+        assert time.monotonic() - begun < 0.6

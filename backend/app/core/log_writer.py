@@ -86,6 +86,7 @@ class LogWriter:
         self._thread.join(timeout=5)
         if not self._thread.is_alive():
             self.flush()
+            self._stdout.finish()
             if self._files:
                 self._files.close()
 
