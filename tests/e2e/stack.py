@@ -142,14 +142,8 @@ def processes(folder: Path) -> Iterator[Stack]:
     environment = {**os.environ, **ports("processes"), "TRAFFIC": "0"}
     stack = Stack("processes", environment, copy)
 
-    def runner(command: str) -> subprocess.CompletedProcess[str]:
-        arguments = [sys.executable, "-m", "scripts.local", command]
-        return subprocess.run(
-            arguments, cwd=copy, env=environment, capture_output=True, text=True, timeout=300, check=False
-        )
-
     try:
-        up = runner("up")
+        up = runner(stack, "up")
         assert up.returncode == 0, up.stdout[-3000:] + up.stderr[-3000:]
         for name in yaml.safe_load((PROJECT / "docker-compose.yml").read_text())["services"]:
             variable = f"PORT_{name.upper().replace('-', '_')}"
@@ -158,4 +152,29 @@ def processes(folder: Path) -> Iterator[Stack]:
                 stack.services.add(name)
         yield stack
     finally:
-        runner("down")
+        runner(stack, "down")
+
+
+def runner(stack: Stack, command: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Runs a command of the local runner."""
+    arguments, environment = [sys.executable, "-m", "scripts.local", command], stack.environment | settings
+    return subprocess.run(
+        arguments, cwd=stack.folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+@contextlib.contextmanager
+def load(stack: Stack) -> Iterator[Callable[[], str]]:
+    """The load that `make up` starts by itself, beside a stack that runs without it; gives what it says so far."""
+    if stack.mode == "containers":
+        stack.run("--profile", "demo", "up", "-d", "--wait", "--no-recreate", "traffic")
+        try:
+            yield lambda: stack.run("logs", "--no-log-prefix", "traffic").stdout
+        finally:
+            stack.run("--profile", "demo", "rm", "--stop", "--force", "traffic")
+    else:
+        try:
+            assert runner(stack, "up", TRAFFIC="1").returncode == 0
+            yield (stack.folder / ".run" / "log" / "traffic.log").read_text
+        finally:
+            assert runner(stack, "up").returncode == 0

@@ -1,6 +1,7 @@
 """The whole stack, end to end: real requests run through it, and every part shows them."""
 
 import json
+import re
 import subprocess
 import time
 from pathlib import Path
@@ -16,7 +17,7 @@ from scripts.report.board import boards, scrape_interval
 from scripts.report.logfiles import Files
 from scripts.report.stores import Loki, Prometheus, Tempo
 from tests.backend.test_metrics_service import SPECIFIED
-from tests.e2e.stack import Stack, until
+from tests.e2e.stack import Stack, load, until
 
 pytestmark = pytest.mark.timeout(420)
 STORES = {"mongodb", "qdrant", "mongodb-exporter"}
@@ -170,7 +171,21 @@ def test_three_replicas_are_three_targets_with_a_log_file_each(stack: Stack) -> 
         time.sleep(6)
         spread = stack.query('increase(http_requests_total{endpoint="/api/v1/indexing/jobs",status="200"}[30s]) > 0')
         assert len({series["metric"]["instance"] for series in spread}) == 3, "the load is spread"
-        names = stack.run("exec", "-T", "backend", "sh", "-c", "ls /app/logs/*/application.log").stdout.split()
-        assert len(names) >= 3
+        names = {identity[:12] for identity in stack.run("ps", "-q", "backend").stdout.split()}  # as Docker names hosts
+        written = stack.run("exec", "-T", "backend", "sh", "-c", "ls /app/logs/*/application.log").stdout.split()
+        assert len(names) == 3
+        assert names - {Path(path).parent.name for path in written} == set()
     finally:
         stack.run("up", "-d", "--wait", "--no-recreate", "--scale", "backend=1")
+
+
+def test_the_load_that_comes_with_the_stack_makes_requests_and_none_fails(stack: Stack) -> None:
+    def progress() -> list[tuple[int, int]]:
+        lines = re.findall(r"^\d+ s: (\d+) requests, \S+/s, errors (\d+)", said(), re.MULTILINE)
+        return [(int(sent), int(errors)) for sent, errors in lines]
+
+    with load(stack) as said:
+        until(
+            lambda: len({sent for sent, _ in progress()}) > 1, "documents are uploaded, and requests follow", seconds=90
+        )
+        assert progress()[-1][1] == 0, said()
