@@ -2,13 +2,16 @@
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 #: Where containers are given secrets: a file each, named as its field. What the environment says comes before it.
 SECRETS = Path("/run/secrets")
+
+#: MongoDB takes 16 MiB a record, and an upload is kept as base64: a third more, and some room for its other fields.
+MONGODB_UPLOAD_BYTES = 12_500_000
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
@@ -131,6 +134,21 @@ class Settings(BaseSettings):
 
     # What only drills use
     faults_enabled: bool = False
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        """Refuses at the start what would fail each document later."""
+        if self.chunk_overlap_chars * 2 >= self.chunk_chars:
+            raise ValueError(
+                f"CHUNK_OVERLAP_CHARS ({self.chunk_overlap_chars}) is to be less than half of "
+                f"CHUNK_CHARS ({self.chunk_chars})"
+            )
+        if self.document_store == "mongodb" and self.max_upload_bytes > MONGODB_UPLOAD_BYTES:
+            raise ValueError(
+                f"MAX_UPLOAD_BYTES ({self.max_upload_bytes}) is at most {MONGODB_UPLOAD_BYTES} with "
+                "DOCUMENT_STORE=mongodb, which takes 16 MiB a record"
+            )
+        return self
 
 
 @lru_cache
