@@ -17,7 +17,7 @@ from opentelemetry.trace import SpanKind
 from app.core.faults import InjectedFault, board
 from app.core.spans import SpanOrder, in_span
 from app.services.metrics_service import metrics
-from app.stores.errors import DuplicateRecord, StoreUnavailable
+from app.stores.errors import DuplicateRecord, StoreRefused, StoreUnavailable
 from app.stores.records import (
     COLLECTIONS,
     Record,
@@ -70,12 +70,15 @@ class DocumentStore(ABC):
     """Collections of records. Every write is on disk when its call returns.
 
     Each call but `start` and `close` raises `StoreUnavailable` when the store fails or takes longer than its time
-    limit (seconds), and `ValueError` for what `app.stores.records` refuses.
+    limit (seconds), the `StoreRefused` among them when it would fail again, and `ValueError` for what
+    `app.stores.records` refuses.
     """
 
     kind: ClassVar[Literal["mongodb", "sqlite"]]
     driver_errors: ClassVar[tuple[type[Exception], ...]]
     """The exceptions by which this store's driver says that it failed."""
+    lasting_errors: ClassVar[tuple[type[Exception], ...]] = ()
+    """Those of them that the same call would raise again."""
 
     def __init__(self, place: str, advice: str, timeout_seconds: float) -> None:
         """`place` (a host or a file) and `advice` (what to do) go into error messages: no credentials in them."""
@@ -132,6 +135,12 @@ class DocumentStore(ABC):
             raise ValueError(f"a limit of {limit} finds nothing: use 1 or more")
         async with self._operation("find", collection):
             return await self._find(collection, where, sort, newest_first, limit)
+
+    async def ids(self, collection: str, where: Where, limit: int = 100) -> list[str]:
+        """The ids of at most `limit` records that match, the first of them, in order: for records that are large."""
+        check_where(where)
+        async with self._operation("find", collection):
+            return await self._ids(collection, where, limit)
 
     async def update(self, collection: str, where: Where, changes: Mapping[str, Any]) -> int:
         """Sets these fields on every record that matches; returns how many matched."""
@@ -193,6 +202,9 @@ class DocumentStore(ABC):
     ) -> list[Record]: ...
 
     @abstractmethod
+    async def _ids(self, collection: str, where: Where, limit: int) -> list[str]: ...
+
+    @abstractmethod
     async def _update(self, collection: str, where: Where, changes: Mapping[str, Any]) -> int: ...
 
     @abstractmethod
@@ -242,7 +254,8 @@ class DocumentStore(ABC):
             reason = f"no answer within {self._timeout_seconds:g} s (a change may still take effect)"
         else:
             reason = self._reason(error)
-        return StoreUnavailable(f"{self.kind} at {self._place} failed to {subject}: {reason}. {self._advice}")
+        kind = StoreRefused if isinstance(error, self.lasting_errors) else StoreUnavailable
+        return kind(f"{self.kind} at {self._place} failed to {subject}: {reason}. {self._advice}")
 
     def _not_open(self) -> StoreUnavailable:
         return StoreUnavailable(f"{self.kind} at {self._place} is not open: call start() first")

@@ -9,6 +9,10 @@ class StoreUnavailable(Exception):
     """
 
 
+class StoreRefused(StoreUnavailable):
+    """The store answered, and what it was asked is not to its liking: it will say the same the next time."""
+
+
 class DuplicateRecord(Exception):
     """A record with this id is in the collection already; nothing was changed."""
 

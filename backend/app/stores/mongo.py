@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar, Literal, cast
 
+from bson.errors import BSONError
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection
 from pymongo import ASCENDING, DESCENDING, ReturnDocument
 from pymongo.errors import ConnectionFailure, DuplicateKeyError, OperationFailure, PyMongoError
@@ -32,7 +33,9 @@ class MongoDocumentStore(DocumentStore):
     """One database of a MongoDB server or replica set. A write returns once a majority has it in the journal."""
 
     kind: ClassVar[Literal["mongodb", "sqlite"]] = "mongodb"
-    driver_errors: ClassVar[tuple[type[Exception], ...]] = (PyMongoError, OSError)
+    # A document that is too large, or that cannot be read, is bson's to say: none of pymongo's own errors.
+    driver_errors: ClassVar[tuple[type[Exception], ...]] = (PyMongoError, BSONError, OSError)
+    lasting_errors: ClassVar[tuple[type[Exception], ...]] = (BSONError,)
 
     def __init__(self, url: str, database: str, timeout_seconds: float) -> None:
         """`url`: mongodb:// or mongodb+srv://, credentials included. `timeout_seconds`: of each operation."""
@@ -111,6 +114,10 @@ class MongoDocumentStore(DocumentStore):
             direction = DESCENDING if newest_first else ASCENDING
             cursor = cursor.sort([(_key(sort), direction), ("_id", direction)])
         return [_record(found) for found in await cursor.to_list(limit)]
+
+    async def _ids(self, collection: str, where: Where, limit: int) -> list[str]:
+        cursor = self._collection(collection).find(_filter(where), {"_id": 1}).sort([("_id", ASCENDING)]).limit(limit)
+        return [found["_id"] for found in await cursor.to_list(limit)]
 
     async def _update(self, collection: str, where: Where, changes: Mapping[str, Any]) -> int:
         result = await self._collection(collection).update_many(_filter(where), {"$set": dict(changes)})

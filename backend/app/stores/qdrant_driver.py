@@ -43,6 +43,15 @@ def use_wal(folder: Path) -> None:
             connection.execute("PRAGMA journal_mode=WAL")
 
 
+def refuses(error: Exception) -> bool:
+    """Whether a server means what it says: a request of its kind will fail again. 408 and 429 are about the moment."""
+    return (
+        isinstance(error, UnexpectedResponse)
+        and 400 <= (error.status_code or 0) < 500
+        and (error.status_code not in (408, 429))
+    )
+
+
 def reason_of(error: Exception) -> str:
     """A failure in words that quote no text of a document: a server's answer may."""
     if isinstance(error, UnexpectedResponse):

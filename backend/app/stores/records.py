@@ -26,6 +26,7 @@ INDEXES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("jobs", ("status", "created_at")),
     ("jobs", ("status", "queued_at")),
     ("jobs", ("finished_at",)),
+    ("uploads", ("created_at",)),
     ("messages", ("session_id", "created_at")),
     ("messages", ("created_at",)),
     ("sessions", ("closed_at", "last_active_at")),

@@ -102,6 +102,11 @@ class SqliteDocumentStore(DocumentStore):
         rows = await self._read(f"SELECT body FROM {collection} WHERE {test} {order} LIMIT ?", [*values, limit])  # noqa: S608
         return [_load(row) for row in rows]
 
+    async def _ids(self, collection: str, where: Where, limit: int) -> list[str]:
+        test, values = condition(where)
+        rows = await self._read(f"SELECT id FROM {collection} WHERE {test} ORDER BY id LIMIT ?", [*values, limit])  # noqa: S608
+        return [row[0] for row in rows]
+
     async def _update(self, collection: str, where: Where, changes: Mapping[str, Any]) -> int:
         body, new = _changed(changes)
         test, values = condition(where)

@@ -17,9 +17,18 @@ from app.core.authority import trusted
 from app.core.context_threads import ContextThreadPool
 from app.core.faults import InjectedFault, board
 from app.core.spans import in_span
-from app.stores.errors import StoreUnavailable, WrongCollection
+from app.stores.errors import StoreRefused, StoreUnavailable, WrongCollection
 from app.stores.pieces import Hit, Piece, as_hit, as_point
-from app.stores.qdrant_driver import FAILURES, LOCAL_LIMIT, OPENING_FAILURES, hush, name_request, reason_of, use_wal
+from app.stores.qdrant_driver import (
+    FAILURES,
+    LOCAL_LIMIT,
+    OPENING_FAILURES,
+    hush,
+    name_request,
+    reason_of,
+    refuses,
+    use_wal,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +46,8 @@ EMBEDDED_TIMEOUT_SECONDS = 30.0
 class VectorStore:
     """One collection of vectors, compared by cosine. Every write is on disk when its call returns.
 
-    Each call but `close` raises `StoreUnavailable` when Qdrant fails or takes longer than the time limit.
+    Each call but `close` raises `StoreUnavailable` when Qdrant fails or takes longer than the time limit, and the
+    `StoreRefused` among them when it would fail again.
     """
 
     def __init__(
@@ -262,10 +272,14 @@ class VectorStore:
             except TimeoutError:
                 raise self._unavailable(name, f"no answer within {self._timeout_seconds:g} s") from None
             except failures as error:
-                raise self._unavailable(name, reason_of(error)) from None
+                kind = StoreRefused if refuses(error) else StoreUnavailable
+                raise kind(self._told(name, reason_of(error))) from None
 
     def _unavailable(self, name: str, reason: str) -> StoreUnavailable:
-        return StoreUnavailable(f"Qdrant at {self._place} failed to {name}: {reason}. {self._advice}")
+        return StoreUnavailable(self._told(name, reason))
+
+    def _told(self, name: str, reason: str) -> str:
+        return f"Qdrant at {self._place} failed to {name}: {reason}. {self._advice}"
 
 
 async def _upsert(collection: str, points: list[models.PointStruct], client: AsyncQdrantClient) -> None:

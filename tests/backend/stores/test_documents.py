@@ -97,11 +97,20 @@ async def test_find_sorts_and_limits(store: DocumentStore) -> None:
     assert [record["id"] for record in oldest] == ["m1", "m2", "m3", "m4", "m5"]
 
 
+async def test_ids_are_those_of_the_first_records_that_match(store: DocumentStore) -> None:
+    for name in ("d", "b", "a", "c"):
+        await store.insert("uploads", {"id": name, "created_at": float(ord(name))})
+    assert await store.ids("uploads", {}) == ["a", "b", "c", "d"]
+    assert await store.ids("uploads", {"created_at": {"$lt": float(ord("d"))}}, limit=2) == ["a", "b"]
+    assert await store.ids("uploads", {"created_at": {"$lt": float(ord("d"))}, "id": {"$gt": "b"}}, limit=2) == ["c"]
+    assert await store.ids("uploads", {"id": {"$gt": "d"}}) == []
+
+
 async def test_records_of_one_moment_are_sorted_by_id(store: DocumentStore) -> None:
     """In a collection that no index sorts by chance."""
     for name in ("b", "c", "a"):
-        await store.insert("uploads", {"id": name, "created_at": 1.0})
-    assert [record["id"] for record in await store.find("uploads", {}, sort="created_at")] == ["c", "b", "a"]
+        await store.insert("documents", {"id": name, "created_at": 1.0})
+    assert [record["id"] for record in await store.find("documents", {}, sort="created_at")] == ["c", "b", "a"]
 
 
 CASES: list[tuple[dict[str, Any], set[str]]] = [
@@ -230,9 +239,9 @@ async def test_claim_takes_the_oldest_and_returns_it_changed(store: DocumentStor
 
 async def test_claim_takes_records_of_one_moment_by_id(store: DocumentStore) -> None:
     for name in ("b", "c", "a"):
-        await store.insert("uploads", {"id": name, "created_at": 1.0, "status": "queued"})
+        await store.insert("documents", {"id": name, "created_at": 1.0, "status": "queued"})
     claims = [
-        await store.claim("uploads", {"status": "queued"}, {"status": "x"}, oldest_by="created_at") for _ in "123"
+        await store.claim("documents", {"status": "queued"}, {"status": "x"}, oldest_by="created_at") for _ in "123"
     ]
     assert [record["id"] for record in claims if record is not None] == ["a", "b", "c"]
 

@@ -20,6 +20,7 @@ async def every_operation(store: DocumentStore, collection: str) -> None:
     await store.put(collection, {"id": "x", "created_at": 1.0})
     await store.get(collection, "x")
     await store.find(collection, {})
+    await store.ids(collection, {})
     await store.update(collection, {}, {"a": 1})
     await store.claim(collection, {"a": 1}, {"a": 2}, oldest_by="created_at")
     await store.count(collection, {})
@@ -35,7 +36,7 @@ async def test_every_operation_is_timed_under_a_label_that_is_known_in_advance(
         ("ping", NO_COLLECTION),
         *(
             (operation, "sessions")
-            for operation in ("insert", "put", "get", "find", "update", "claim", "count", "count", "delete")
+            for operation in ("insert", "put", "get", "find", "find", "update", "claim", "count", "count", "delete")
         ),
     ]
     assert set(tracked.operations) <= set(OPERATION_LABELS)
@@ -53,6 +54,7 @@ async def test_the_fault_strikes_every_operation_and_is_timed_and_counted(
         store.put("jobs", {"id": "x"}),
         store.get("jobs", "x"),
         store.find("jobs", {}),
+        store.ids("jobs", {}),
         store.update("jobs", {}, {"a": 1}),
         store.claim("jobs", {}, {"a": 1}, oldest_by="id"),
         store.count("jobs", {}),

@@ -1,6 +1,7 @@
 """What MongoDB alone has to prove: errors without credentials, time limits, what it asks of the server."""
 
 import asyncio
+import base64
 import time
 import traceback
 import uuid
@@ -12,8 +13,10 @@ import pytest
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
+from app.core.config import MONGODB_UPLOAD_BYTES
 from app.core.logging_config import RequestContext
 from app.stores.documents import StoreUnavailable
+from app.stores.errors import StoreRefused
 from app.stores.mongo import MongoDocumentStore, server_of
 from app.stores.mongo_turns import Turns
 
@@ -129,6 +132,20 @@ async def test_a_refusal_by_the_server_tells_its_code_and_not_the_record(mongodb
         async with store._operation("put", "jobs"):
             await store._collection("jobs").update_one({"_id": "x"}, {"$nonsense": {"text": "private"}}, upsert=True)
     assert "private" not in "".join(traceback.format_exception(refused.value))
+    await store._client.drop_database(store._name)
+    await store.close()
+
+
+async def test_a_record_that_is_too_large_is_refused_for_good_and_not_repeated(mongodb_url: str) -> None:
+    store = MongoDocumentStore(mongodb_url, f"test_{uuid.uuid4().hex}", 5.0)
+    await store.start()
+    large = "private " * 2_200_000
+    with pytest.raises(StoreRefused, match=r"failed to insert in uploads: \w+\.") as refused:
+        await store.insert("uploads", {"id": "x", "content": large})
+    assert "private" not in "".join(traceback.format_exception(refused.value))
+    largest = base64.b64encode(b"x" * MONGODB_UPLOAD_BYTES).decode()
+    await store.insert("uploads", {"id": "y", "created_at": time.time(), "content": largest})
+    assert store._client is not None
     await store._client.drop_database(store._name)
     await store.close()
 

@@ -82,6 +82,9 @@ async def test_commits_reach_the_disk_before_they_return(tmp_path: Path) -> None
         ("messages", {"created_at": {"$gte": 1.0}}, "created_at", "messages_created_at"),
         ("sessions", {"closed_at": None, "last_active_at": {"$lt": 1.0}}, None, "sessions_closed_at_last_active_at"),
         ("feedback", {"created_at": {"$gte": 1.0}}, None, "feedback_created_at"),
+        ("uploads", {"created_at": {"$lt": 1.0}}, None, "uploads_created_at"),
+        ("uploads", {"created_at": None}, None, "uploads_created_at"),
+        ("jobs", {"status": "queued", "queued_at": {"$lte": 1.0}}, "queued_at", "jobs_status_queued_at"),
     ],
 )
 async def test_the_indexes_serve_the_queries_they_were_made_for(

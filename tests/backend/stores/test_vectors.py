@@ -10,7 +10,7 @@ import pytest
 
 from app.core.faults import Fault, board
 from app.stores import vectors as module
-from app.stores.errors import StoreUnavailable, WrongCollection
+from app.stores.errors import StoreRefused, StoreUnavailable, WrongCollection
 from app.stores.pieces import Hit, Piece
 from app.stores.vectors import VectorStore
 
@@ -174,6 +174,36 @@ async def test_replicas_may_start_on_an_empty_server_at_the_same_moment(qdrant_p
     for store in stores:
         assert await store.count() == len(stores)
         await store.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, StoreRefused),
+        (403, StoreRefused),
+        (413, StoreRefused),
+        (408, StoreUnavailable),
+        (429, StoreUnavailable),
+        (500, StoreUnavailable),
+        (503, StoreUnavailable),
+    ],
+)
+async def test_what_a_server_will_refuse_again_is_told_from_what_may_pass(
+    status: int, error: type[StoreUnavailable]
+) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(int(head.lower().partition(b"content-length: ")[2].split()[0]))
+        writer.write(f"HTTP/1.1 {status} Reason\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{{}}".encode())
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        vectors = VectorStore.server("127.0.0.1", server.sockets[0].getsockname()[1], "pieces", DIMENSIONS, 5.0)
+        await vectors._open()
+        with pytest.raises(StoreUnavailable, match=rf"failed to upsert: .*({status}|Too Many)") as told:
+            await vectors.replace("d", "f", "t", pieces("one"), [along(0)])
+        assert type(told.value) is error
+        await vectors.close()
 
 
 async def test_a_server_that_is_not_there_is_named() -> None:
