@@ -67,7 +67,7 @@ def report(
     table.add_row("[bold]all[/]", f"[bold]{memory:.0f} MiB[/]", f"[bold]{share:.2%}[/]")
     console.print(table)
     targets = [
-        Target("from `make up` to ready", took, 30.0, "s"),
+        Target("from `make up` to ready, without the load", took, 30.0, "s"),
         Target("idle: memory", memory, 1.2 * 1024, "MiB"),
         Target("idle: of a core", share * 100, 10.0, "%"),
         Target("backend: from its start to ready", median(one.start for one in restarts), 2.0, "s"),
