@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
@@ -24,6 +24,7 @@ from app.api import (
     tracing,
 )
 from app.api.dependencies import Services
+from app.core.background import keep_running
 from app.core.body_limit import BodyLimitMiddleware
 from app.core.config import Settings, get_settings
 from app.core.errors import PROBLEM_RESPONSES, Problem, ProblemResponse, install_error_handlers, problem
@@ -63,7 +64,7 @@ DATABASE_OPERATIONS = (
     ("put", "documents"), ("put", "feedback"), ("count", "feedback"),
     ("put", "faults"), ("find", "faults"), ("delete", "faults"), ("find", "api_keys"),
     ("delete", "jobs"), ("delete", "messages"), ("find", "feedback"), ("delete", "feedback"),
-    ("find", "sessions"), ("delete", "sessions"),
+    ("find", "sessions"), ("delete", "sessions"), ("find", "uploads"), ("update", "uploads"),
 )  # fmt: skip
 
 
@@ -162,14 +163,14 @@ async def _lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         sampler = Sampler(settings.sample_seconds, chat_service, indexing_service, satisfaction, health_service)
         await sampler.sample()  # so that the first scrape is a true one
         retention = RetentionService(settings, store)
-        work: list[Coroutine[Any, Any, None]] = [beat(), sampler.run(), sampler.watch_lag(), retention.run()]
-        work += [indexing_service.run() for _ in range(settings.indexing_workers)]
+        work = [("heartbeat", beat), ("gauges", sampler.run), ("lag", sampler.watch_lag), ("retention", retention.run)]
+        work += [("indexing", indexing_service.run)] * settings.indexing_workers
         if settings.faults_enabled:
-            work.append(fault_service.run())
+            work.append(("faults", fault_service.run))
         if settings.api_keys_required:
             await keys.refresh()
-            work.append(keys.run())
-        stack.push_async_callback(_end, [asyncio.create_task(one) for one in work])
+            work.append(("API keys", keys.run))
+        stack.push_async_callback(_end, [asyncio.create_task(keep_running(name, run)) for name, run in work])
         logger.info("started", document_store=store.kind, vector_store=settings.vector_store, ai_provider=ai.name)
         yield
     logger.info("stopped")
