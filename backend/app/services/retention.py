@@ -14,6 +14,8 @@ from app.stores.documents import DocumentStore, StoreUnavailable
 DAY = 86_400.0
 #: How often it looks (seconds).
 EVERY_SECONDS = 3600.0
+#: An upload this old without a job that waits or runs has been left behind (seconds): a job follows within moments.
+ORPHAN_SECONDS = 3600.0
 #: Records of one batch: some 10 ms of a store's time, and at most a few MB of messages in memory.
 BATCH = 200
 #: Between two batches, so that those who wait for answers come first (seconds).
@@ -21,7 +23,10 @@ PAUSE_SECONDS = 0.1
 
 
 class RetentionService:
-    """Removes finished jobs, messages, ratings and unused sessions. Documents stay until they are replaced."""
+    """Removes finished jobs, messages, ratings, unused sessions and uploads without a job.
+
+    Documents stay until they are replaced.
+    """
 
     def __init__(self, settings: Settings, store: DocumentStore) -> None:
         self._store = store
@@ -46,8 +51,24 @@ class RetentionService:
                 # Once more what is old: a session may have come to life since it was read.
                 removed[collection] += await self._store.delete(collection, {**ids, **old})
                 await asyncio.sleep(PAUSE_SECONDS)
-            if removed[collection]:
-                logger.info("old records removed", collection=collection, records=removed[collection])
+            _tell(collection, removed[collection])
+        removed["uploads"] = await self._prune_uploads()
+        _tell("uploads", removed["uploads"])
+        return removed
+
+    async def _prune_uploads(self) -> int:
+        """Removes what was kept for a job that was never made, or that has ended. Reads no content: it may be large."""
+        # Those from before uploads had a time: their hour begins now.
+        await self._store.update("uploads", {"created_at": None}, {"created_at": time.time()})
+        removed, last = 0, ""
+        old = {"created_at": {"$lt": time.time() - ORPHAN_SECONDS}}
+        while ids := await self._store.ids("uploads", {**old, "id": {"$gt": last}}, limit=BATCH):
+            last = ids[-1]
+            wanted = {"id": {"$in": ids}, "status": {"$in": ["queued", "running"]}}
+            needed = await self._store.ids("jobs", wanted, limit=BATCH)
+            if left := sorted(set(ids).difference(needed)):
+                removed += await self._store.delete("uploads", {"id": {"$in": left}})
+            await asyncio.sleep(PAUSE_SECONDS)
         return removed
 
     async def run(self) -> None:
@@ -58,3 +79,8 @@ class RetentionService:
             except StoreUnavailable as error:
                 logger.warning("old records not removed", reason=str(error))
             await asyncio.sleep(EVERY_SECONDS)
+
+
+def _tell(collection: str, records: int) -> None:
+    if records:
+        logger.info("old records removed", collection=collection, records=records)

@@ -45,15 +45,15 @@ async def test_what_is_old_goes_and_only_that(store: DocumentStore, service: Ret
     ):
         await store.insert(collection, {"id": "old", field: now - 10.1 * DAY})
         await store.insert(collection, {"id": "young", field: now - 9.9 * DAY})
-    for collection in ("documents", "uploads", "faults", "api_keys"):
+    for collection in ("documents", "faults", "api_keys"):
         await store.insert(collection, {"id": "other", "created_at": 0, "finished_at": 0, "last_active_at": 0})
 
-    assert await service.prune() == {"jobs": 1, "messages": 1, "feedback": 1, "sessions": 1}
+    assert await service.prune() == {"jobs": 1, "messages": 1, "feedback": 1, "sessions": 1, "uploads": 0}
 
     assert await ids(store, "jobs") == {"young", "waiting"}
     for collection in ("messages", "feedback", "sessions"):
         assert await ids(store, collection) == {"young"}, collection
-    for collection in ("documents", "uploads", "faults", "api_keys"):
+    for collection in ("documents", "faults", "api_keys"):
         assert await ids(store, collection) == {"other"}, collection
     assert sum((await service.prune()).values()) == 0, "the next time there is nothing to do"
 
@@ -82,6 +82,38 @@ async def test_the_upload_that_a_killed_worker_left_goes_with_its_job(
     await store.insert("uploads", {"id": "waiting", "content": "aGVsbG8="})
     await service.prune()
     assert await ids(store, "uploads") == {"waiting"}
+
+
+async def test_an_upload_without_a_job_goes_after_an_hour_and_one_that_waits_never(
+    store: DocumentStore, service: RetentionService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time()
+    for number in range(8):  # more than a batch
+        await store.insert("uploads", {"id": f"left{number}", "content": "aGVsbG8=", "created_at": now - 3700})
+    await store.insert("uploads", {"id": "accepted now", "content": "aGVsbG8=", "created_at": now - 3500})
+    for status in ("queued", "running", "completed", "failed"):
+        await store.insert("uploads", {"id": status, "content": "aGVsbG8=", "created_at": now - 9000})
+        await store.insert("jobs", {"id": status, "status": status, "finished_at": now})
+
+    async def of_content(collection: str, *_: object) -> None:
+        assert collection != "uploads", "hundreds of uploads are more than there is memory for"
+
+    monkeypatch.setattr(store, "get", of_content)
+    assert (await service.prune())["uploads"] == 10
+    monkeypatch.undo()
+    assert await ids(store, "uploads") == {"accepted now", "queued", "running"}
+
+
+async def test_an_upload_from_before_they_had_a_time_goes_an_hour_after_it_was_first_seen(
+    store: DocumentStore, service: RetentionService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store.insert("uploads", {"id": "left", "content": "aGVsbG8="})
+    await store.insert("uploads", {"id": "queued", "content": "aGVsbG8="})
+    await store.insert("jobs", {"id": "queued", "status": "queued", "finished_at": None})
+    assert (await service.prune())["uploads"] == 0
+    monkeypatch.setattr(retention, "ORPHAN_SECONDS", -1)
+    assert (await service.prune())["uploads"] == 1
+    assert await ids(store, "uploads") == {"queued"}
 
 
 async def test_a_session_that_came_to_life_meanwhile_stays(
