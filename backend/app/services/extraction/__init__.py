@@ -6,7 +6,7 @@ in a process of their own that can be killed (see `isolation`); `validate` and `
 in the calling process, for scripts and tests that read files they trust.
 
 Whatever the file holds, it ends in text, `RejectedDocument` or `UnsupportedFormat`. The one other exception,
-`ExtractionUnavailable`, is about this server and not about the file.
+`ExtractionUnavailable`, is about this server and not about the file; `ReadersBusy` is one of its kind.
 """
 
 from app.services.extraction.formats import FORMATS, Format, detect_format
@@ -15,6 +15,7 @@ from app.services.extraction.model import (
     Extracted,
     ExtractionUnavailable,
     Limits,
+    ReadersBusy,
     Reason,
     RejectedDocument,
     Section,
@@ -28,6 +29,7 @@ __all__ = [
     "ExtractionUnavailable",
     "Format",
     "Limits",
+    "ReadersBusy",
     "Reason",
     "RejectedDocument",
     "Section",

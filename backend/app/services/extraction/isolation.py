@@ -13,10 +13,12 @@ before an upload is answered, one for the reading after, so that a large book de
 import asyncio
 import contextlib
 import json
+import math
 import os
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -27,6 +29,7 @@ from app.services.extraction.model import (
     Extracted,
     ExtractionUnavailable,
     Limits,
+    ReadersBusy,
     RejectedDocument,
     Section,
     took_too_long,
@@ -36,6 +39,10 @@ Task = Literal["validate", "extract"]
 
 #: Whoever uploads waits for the check, so it gets less time than the reading.
 VALIDATION_SECONDS = 5.0
+#: So many checks wait or run at once, each of which holds its file in memory, ...
+MAX_CHECKS = 20
+#: ... and one that has waited this long for its turn is given up (seconds).
+PATIENCE_SECONDS = 5.0
 #: The reader's own deadline, which can say at which page it came, goes first.
 GRACE_SECONDS = 0.5
 START_SECONDS = 20.0
@@ -43,9 +50,10 @@ READY = b"ready\n"
 
 
 async def validate_safely(content: bytes, format: Format, limits: Limits) -> None:
-    """Check `content` without blocking the event loop, in 5 s at most.
+    """Check `content` without blocking the event loop, in 5 s at most once its turn has come.
 
-    Raises `RejectedDocument`, and `ExtractionUnavailable` when no reader could be started.
+    Raises `RejectedDocument`, `ReadersBusy` when too many wait, and `ExtractionUnavailable` when no reader could be
+    started.
     """
     seconds = min(limits.seconds, VALIDATION_SECONDS)
     await _checks.run("validate", content, format, replace(limits, seconds=seconds))
@@ -75,25 +83,36 @@ class _Request:
         self.header = json.dumps(about).encode() + b"\n"
         self.content = content
         self.seconds = limits.seconds
+        self.since = time.monotonic()
         self.ended: Literal["time", "stopped"] | None = None
 
 
 class _Reader:
-    """One reading process and the one thread that talks to it, so that requests queue in the executor."""
+    """One reading process and the one thread that talks to it, so that requests queue in the executor.
 
-    def __init__(self, name: str) -> None:
+    `places`: for so many requests. `patience`: how long one may queue (seconds).
+    """
+
+    def __init__(self, name: str, places: float = math.inf, patience: float = math.inf) -> None:
+        self._places, self._patience = places, patience
+        self._asked = 0
         self._threads = ContextThreadPool(max_workers=1, thread_name_prefix=name)
         self._process: subprocess.Popen[bytes] | None = None
         self._current: _Request | None = None
         self._lock = threading.Lock()
 
     async def run(self, task: Task, content: bytes, format: Format, limits: Limits) -> dict[str, Any]:
+        if self._asked >= self._places:
+            raise ReadersBusy(f"{self._asked} files are waiting to be read; try again later.")
         request = _Request(task, content, format, limits)
+        self._asked += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, self._ask, request)
         except asyncio.CancelledError:
             self._end(request, "stopped")
             raise
+        finally:
+            self._asked -= 1
 
     def close(self) -> None:
         with self._lock:
@@ -104,6 +123,8 @@ class _Reader:
             self._discard()
 
     def _ask(self, request: _Request) -> dict[str, Any]:
+        if time.monotonic() - request.since > self._patience:
+            raise ReadersBusy(f"The file waited {self._patience:g} s to be read; try again later.")
         # A reader that dies may have been killed for another's sake (the kernel short of memory, a drill), so
         # each file has a second try; a file that kills twice is to blame itself.
         for _ in range(2):
@@ -225,5 +246,5 @@ def _end_process(process: subprocess.Popen[bytes]) -> None:
                 pipe.close()
 
 
-_checks = _Reader("file-check")
+_checks = _Reader("file-check", MAX_CHECKS, PATIENCE_SECONDS)
 _readings = _Reader("file-reading")

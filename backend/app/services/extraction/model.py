@@ -34,6 +34,10 @@ class ExtractionUnavailable(Exception):
     """This server could not read any file just now: nothing is wrong with the file, and a retry may succeed."""
 
 
+class ReadersBusy(ExtractionUnavailable):
+    """So many files wait to be read already that this one would have to wait for too long."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What one file may cost. The defaults read a 500-page book and refuse what only wants to hurt."""
