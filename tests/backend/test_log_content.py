@@ -1,5 +1,6 @@
 """What people say, and what they are told, stands in no line unless LOG_CONTENT asks for it."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from app.core.logging_config import close_logging, configure_logging
 from tests.backend.conftest import indexed, make_settings, started
 
+HEADING = "Diagnosis of Anna Bianchi"
 DOCUMENT, QUESTION, COMMENT = "The harbour is deep.", "How deep is the harbour of anna@example.org?", "Deep enough."
 
 
@@ -31,6 +33,22 @@ async def test_by_default_no_line_repeats_it(tmp_path: Path) -> None:
     assert '"endpoint":"/api/v1/feedback"' in lines
     for text in (DOCUMENT, "How deep", COMMENT, "anna"):
         assert text not in lines
+
+
+async def test_why_a_document_was_refused_is_told_without_its_headings(tmp_path: Path) -> None:
+    settings = make_settings(tmp_path, max_text_chars=5000)
+    configure_logging(settings)
+    try:
+        async with started(settings) as client:
+            text = json.dumps({"first": "x" * 4000, HEADING: "y" * 2000})
+            job = await indexed(client, "long.json", text.encode(), "application/json")
+    finally:
+        close_logging()
+    assert job["status"] == "failed"
+    assert HEADING in job["error"], "who uploaded it is told where"
+    lines = "".join(path.read_text() for path in settings.log_dir.glob("application.*.log"))
+    assert '"reason":"too_long"' in lines
+    assert HEADING not in lines
 
 
 @pytest.mark.parametrize("what", ["question", "answer", "document", "comment"])

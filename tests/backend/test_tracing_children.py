@@ -139,6 +139,7 @@ async def test_a_job_is_a_trace_of_its_own_linked_to_the_upload(
     }
     assert [one for one in tree(spans.get_finished_spans()) if one.startswith("index document")] == [
         "index document",
+        "index document > ping chunks",
         "index document > update jobs",
         "index document > get uploads",
         "index document > extract document",

@@ -7,7 +7,14 @@ from pydantic import BaseModel, Field
 
 from app.api.dependencies import ServicesDep, log_content
 from app.core.errors import ProblemError
-from app.services.extraction import Format, RejectedDocument, UnsupportedFormat, detect_format, validate_safely
+from app.services.extraction import (
+    Format,
+    ReadersBusy,
+    RejectedDocument,
+    UnsupportedFormat,
+    detect_format,
+    validate_safely,
+)
 
 router = APIRouter(prefix="/documents", tags=["documents"])
 #: As much of a document as LOG_CONTENT puts into a line.
@@ -37,12 +44,15 @@ async def upload(
         file_format = detect_format(filename, file.content_type)
     except UnsupportedFormat as error:
         raise ProblemError(415, str(error)) from None
+    await services.indexing.check_room()
     content = await file.read()
     log_content(services, "document", content[:LOGGED_BYTES].decode("utf-8", "replace"))
     try:
         await validate_safely(content, file_format, services.limits)
     except RejectedDocument as error:
         raise ProblemError(422, str(error)) from None
+    except ReadersBusy as error:
+        raise ProblemError(429, str(error), retry_after=5) from None
     job = await services.indexing.accept(filename, file_format, content)
     response.headers["Location"] = f"/api/v1/indexing/jobs/{job['id']}"
     return UploadAccepted(

@@ -1,9 +1,10 @@
 """Indexing: an accepted upload becomes a job, and a job becomes searchable passages, whatever happens in between.
 
 The upload and its job are in the document store before the client is told 202. Workers claim jobs one at a time and
-keep the claim alive. A job whose worker went silent is taken up again, and failed with its reason after
-`indexing_max_attempts`; one that only found a store or the AI provider away goes back into the queue. Point ids follow
-from the document, so that a job that ran twice leaves one document.
+keep the claim alive (see `claims`). A job whose worker went silent is taken up again, as is one that this server could
+not read just now or that a store refused, and failed with its reason after `indexing_max_attempts`; one that only found
+a store or the AI provider away goes back into the queue. Point ids follow from the document, so that a job that ran
+twice leaves one document.
 """
 
 import asyncio
@@ -12,8 +13,12 @@ import contextlib
 import hashlib
 import time
 import uuid
-from typing import Any
+from functools import partial
+from typing import Literal
 
+from opentelemetry.trace import Span
+
+from app.core.background import growing_pause, keep_running
 from app.core.config import Settings
 from app.core.errors import ProblemError
 from app.core.exception_frames import exception_message
@@ -25,13 +30,22 @@ from app.core.tracing import current_traceparent
 from app.services.ai.base import AIError
 from app.services.ai.service import AIService
 from app.services.chunking import chunk
-from app.services.extraction import Format, Limits, RejectedDocument, extract_safely
+from app.services.claims import LONGEST_REST_SECONDS, Claims
+from app.services.extraction import ExtractionUnavailable, Format, Limits, RejectedDocument, extract_safely
 from app.services.metrics_service import metrics
 from app.stores.documents import DocumentStore, Record, StoreUnavailable
+from app.stores.errors import StoreRefused
 from app.stores.vectors import VectorStore
 
 #: How soon a worker looks again when there was nothing to do (seconds). An upload to this replica wakes it at once.
 IDLE_SECONDS = 2.0
+#: The longest that a worker waits for a store that is away before it asks again (seconds).
+LONGEST_AWAY_SECONDS = 30.0
+#: How long a job rests after an attempt that counts; twice as long after the next (seconds).
+RETRY_SECONDS = 15.0
+
+#: How a look at the queue ended: with a job done, with none that could be done, or with a store that does not answer.
+Outcome = Literal["done", "nothing", "away"]
 
 
 class IndexingService:
@@ -41,13 +55,34 @@ class IndexingService:
         self, settings: Settings, store: DocumentStore, vectors: VectorStore, ai: AIService, limits: Limits
     ) -> None:
         self._settings, self._store, self._vectors, self._ai, self._limits = settings, store, vectors, ai, limits
+        self._claims = Claims(store, settings.indexing_lease_seconds)
         self._wake = asyncio.Event()
+        self._accepting = 0
+
+    async def check_room(self, accepting: int | None = None) -> None:
+        """429 when too many documents wait, those that are being accepted included (`accepting`; None: as many as now).
+
+        Exact in one process; each of several replicas may let in as many more as the others accept at that moment.
+        """
+        accepting = self._accepting if accepting is None else accepting
+        waiting = accepting + await self._store.count("jobs", {"status": "queued"})
+        if waiting >= self._settings.max_queued_jobs:
+            raise ProblemError(429, f"{waiting} documents are waiting to be indexed; try again later.", retry_after=5)
 
     async def accept(self, filename: str, file_format: Format, content: bytes) -> Record:
         """Keeps an upload and its job; both are on disk when this returns. 429 when too many are waiting."""
-        waiting = await self._store.count("jobs", {"status": "queued"})
-        if waiting >= self._settings.max_queued_jobs:
-            raise ProblemError(429, f"{waiting} documents are waiting to be indexed; try again later.", retry_after=5)
+        before = self._accepting
+        self._accepting += 1
+        try:
+            await self.check_room(before)
+            job = await self._insert(filename, file_format, content)
+        finally:
+            self._accepting -= 1
+        metrics.track_indexing_job("queued")
+        self._wake.set()
+        return job
+
+    async def _insert(self, filename: str, file_format: Format, content: bytes) -> Record:
         digest = hashlib.sha256(content).hexdigest()
         job: Record = {
             "id": str(uuid.uuid4()),
@@ -58,6 +93,7 @@ class IndexingService:
             "bytes": len(content),
             "status": "queued",
             "attempts": 0,
+            "waits": 0,
             "error": None,
             "chunks": None,
             "request_id": current_request_id(),
@@ -67,12 +103,20 @@ class IndexingService:
             "started_at": None,
             "finished_at": None,
             "lease_until": 0.0,
+            "owner": None,
         }
+        upload = {"id": job["id"], "created_at": now, "content": base64.b64encode(content).decode("ascii")}
         # The content first: a job without its content could never be done.
-        await self._store.insert("uploads", {"id": job["id"], "content": base64.b64encode(content).decode("ascii")})
-        await self._store.insert("jobs", job)
-        metrics.track_indexing_job("queued")
-        self._wake.set()
+        await self._store.insert("uploads", upload)
+        try:
+            await self._store.insert("jobs", job)
+        except Exception:
+            # The client is told that it was not accepted. What cannot be removed now, `retention` removes; the job
+            # first, which may have been inserted all the same.
+            with contextlib.suppress(StoreUnavailable):
+                await self._store.delete("jobs", {"id": job["id"]})
+                await self._store.delete("uploads", {"id": job["id"]})
+            raise
         return job
 
     async def job(self, job_id: str) -> Record:
@@ -91,79 +135,85 @@ class IndexingService:
         return await self._store.count_by("jobs", "status")
 
     async def run(self) -> None:
-        """Works through the queue until cancelled."""
+        """Works through the queue until cancelled. While a store is away it is asked less and less often."""
+        failures = 0
         while True:
             try:
-                worked = await self._work_once()
-            except (StoreUnavailable, AIError) as error:
+                outcome = await self._work_once()
+            except StoreUnavailable as error:
                 logger.warning("indexing waits", reason=str(error))
-                worked = False
-            if not worked:
+                outcome = "away"
+            if outcome == "away":
+                failures += 1
+                # An upload does not wake it: nothing could be done about it.
+                await asyncio.sleep(growing_pause(failures, IDLE_SECONDS, LONGEST_AWAY_SECONDS))
+            elif outcome == "done":
+                failures = 0
+            else:
                 self._wake.clear()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), IDLE_SECONDS)
 
-    async def _work_once(self) -> bool:
-        """Takes the oldest job that waits, or that was abandoned, and does it. False when there was none."""
-        job = await self._claim({"status": "queued"}) or await self._claim(
-            {"status": "running", "lease_until": {"$lt": time.time()}}
-        )
+    async def _work_once(self) -> Outcome:
+        """Takes a job and does it."""
+        job = await self._claims.take()
         if job is None:
-            return False
+            return "nothing"
         request_id = job["request_id"] or job["id"]
         with RequestContext(request_id), in_job("index document", request_id, job.get("traceparent", "")) as span:
             span.set_attributes({"indexing.job.id": job["id"], "indexing.format": job["format"]})
-            attempts = job["attempts"] + 1
-            if attempts > self._settings.indexing_max_attempts:
-                tries = self._settings.indexing_max_attempts
+            tries = self._settings.indexing_max_attempts
+            if job["attempts"] >= tries:
                 await self._finish(job, "failed", error=f"interrupted {tries} times; upload the file again")
-                return True
-            started = job["started_at"] or time.time()
-            await self._store.update("jobs", {"id": job["id"]}, {"attempts": attempts, "started_at": started})
-            metrics.track_indexing_job("running")
-            keeper = asyncio.create_task(self._keep_lease(job["id"]))
+                return "done"
             try:
-                chunks = await self._index(job)
-            except RejectedDocument as error:
+                # Embeddings may cost money: none are made while they could not be kept.
+                await self._vectors.ping()
+            except StoreUnavailable as error:
                 fail(span, error)
-                await self._finish(job, "failed", error=str(error))
-            except Exception as error:
-                fail(span, error)
-                if isinstance(error, StoreUnavailable) or (isinstance(error, AIError) and error.worth_waiting):
-                    logger.warning("indexing waits", job_id=job["id"], reason=str(error))
-                    await self._give_back(job)
-                    return False
-                logger.error("indexing failed", job_id=job["id"], exc_info=error)
-                reason = f"{type(error).__name__}: {exception_message(error)}"
-                await self._finish(job, "failed", error=redact_text(reason)[:500])
-            else:
-                await self._finish(job, "completed", chunks=chunks)
-            finally:
-                keeper.cancel()
-        return True
+                logger.warning("indexing waits", job_id=job["id"], reason=str(error))
+                await self._claims.give_back(job)
+                return "away"
+            return await self._do(job, span)
 
-    async def _give_back(self, job: Record) -> None:
-        """Puts a job that could not be done just now at the queue's end: one that fails each time holds up no other.
+    async def _do(self, job: Record, span: Span) -> Outcome:
+        attempts, started = job["attempts"] + 1, job["started_at"] or time.time()
+        if not await self._claims.change(job, {"attempts": attempts, "started_at": started}):
+            return "done"  # by another
+        metrics.track_indexing_job("running")
+        keeper = asyncio.create_task(keep_running("lease of an indexing job", partial(self._claims.keep, job)))
+        try:
+            chunks = await self._index(job)
+        except RejectedDocument as error:
+            fail(span, error)
+            # Its message may quote the document, so that no line has it: the job alone does.
+            await self._finish(job, "failed", error=str(error), reason=error.reason)
+        except Exception as error:
+            fail(span, error)
+            return await self._not_done(job, attempts, error)
+        else:
+            await self._finish(job, "completed", chunks=chunks)
+        finally:
+            keeper.cancel()
+        return "done"
 
-        If even that fails, its lease runs out.
-        """
-        changes = {"status": "queued", "attempts": job["attempts"], "queued_at": time.time()}
-        with contextlib.suppress(StoreUnavailable):
-            await self._store.update("jobs", {"id": job["id"]}, changes)
-
-    async def _claim(self, where: dict[str, Any]) -> Record | None:
-        lease = time.time() + self._settings.indexing_lease_seconds
-        return await self._store.claim(
-            "jobs", where, {"status": "running", "lease_until": lease}, oldest_by="queued_at"
-        )
-
-    async def _keep_lease(self, job_id: str) -> None:
-        """Says every third of a lease that the worker is alive."""
-        while True:
-            await asyncio.sleep(self._settings.indexing_lease_seconds / 3)
-            lease = time.time() + self._settings.indexing_lease_seconds
-            with contextlib.suppress(StoreUnavailable):
-                await self._store.update("jobs", {"id": job_id, "status": "running"}, {"lease_until": lease})
+    async def _not_done(self, job: Record, attempts: int, error: Exception) -> Outcome:
+        """Gives a job back that may be done later, and fails any other."""
+        counts = isinstance(error, StoreRefused | ExtractionUnavailable)
+        away = isinstance(error, StoreUnavailable) and not counts
+        if away or (isinstance(error, AIError) and error.worth_waiting):
+            first, attempts = IDLE_SECONDS, job["attempts"]  # waiting is no attempt
+        elif counts and attempts < self._settings.indexing_max_attempts:
+            first = RETRY_SECONDS
+        else:
+            logger.error("indexing failed", job_id=job["id"], exc_info=error)
+            reason = redact_text(f"{type(error).__name__}: {exception_message(error)}")[:500]
+            await self._finish(job, "failed", error=reason)
+            return "done"
+        rest = growing_pause(job.get("waits", 0) + 1, first, LONGEST_REST_SECONDS)
+        logger.warning("indexing waits", job_id=job["id"], reason=str(error), again_in_seconds=round(rest, 1))
+        await self._claims.give_back(job, rest, attempts)
+        return "away" if away else "nothing"
 
     async def _index(self, job: Record) -> int:
         """Extracts, chunks, embeds and stores one document; returns how many passages it became."""
@@ -195,14 +245,26 @@ class IndexingService:
         )
         return len(pieces)
 
-    async def _finish(self, job: Record, status: str, *, error: str | None = None, chunks: int | None = None) -> None:
-        """Ends a job, and lets go of the upload it no longer needs."""
+    async def _finish(
+        self,
+        job: Record,
+        status: str,
+        *,
+        error: str | None = None,
+        reason: str | None = None,
+        chunks: int | None = None,
+    ) -> None:
+        """Ends a job, and lets go of the upload it no longer needs. `reason`: what a line says in place of `error`."""
         now = time.time()
         changes = {"status": status, "error": error, "chunks": chunks, "finished_at": now}
-        await self._store.update("jobs", {"id": job["id"]}, changes)
-        await self._store.delete("uploads", {"id": job["id"]})
-        duration = now - (job["started_at"] or now) if job["attempts"] else now - job["created_at"]
-        metrics.track_indexing_job(status, duration)
+        if not await self._claims.change(job, changes):
+            logger.warning("indexing came too late", job_id=job["id"], status=status)  # another worker has the job
+            return
+        began = (job["started_at"] or now) if job["attempts"] else job["created_at"]
+        metrics.track_indexing_job(status, max(0.0, now - began))  # the clock may have been set back
         metrics.track_file_processing(job["format"], status)
         log = logger.info if status == "completed" else logger.warning
-        log("indexing finished", job_id=job["id"], status=status, format=job["format"], chunks=chunks, reason=error)
+        said = reason or error
+        log("indexing finished", job_id=job["id"], status=status, format=job["format"], chunks=chunks, reason=said)
+        with contextlib.suppress(StoreUnavailable):  # `retention` does it then
+            await self._store.delete("uploads", {"id": job["id"]})

@@ -1,0 +1,64 @@
+"""An indexing service with its stores, whose worker runs when a test says so."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+from app.core.config import Settings
+from app.services.ai.factory import build_ai
+from app.services.ai.service import AIService
+from app.services.extraction import Limits
+from app.services.indexing import IndexingService
+from app.stores.documents import DocumentStore
+from app.stores.factory import build_document_store, build_vector_store
+from app.stores.vectors import VectorStore
+
+
+@dataclass(frozen=True)
+class Indexer:
+    """The service and what it is made of."""
+
+    settings: Settings
+    store: DocumentStore
+    vectors: VectorStore
+    ai: AIService
+    service: IndexingService
+
+    @property
+    def parts(self) -> tuple[Settings, DocumentStore, VectorStore, AIService, Limits]:
+        """What another one of the same stores is made of."""
+        return self.settings, self.store, self.vectors, self.ai, Limits()
+
+    @contextlib.asynccontextmanager
+    async def working(self) -> AsyncIterator[None]:
+        """A worker is at the queue meanwhile."""
+        worker = asyncio.create_task(self.service.run())
+        try:
+            yield
+        finally:
+            worker.cancel()
+
+    async def ended(self, job: dict[str, Any]) -> dict[str, Any]:
+        """The job once it has ended."""
+        async with asyncio.timeout(10):
+            while (found := await self.service.job(job["id"]))["finished_at"] is None:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.01)
+        return found
+
+
+@contextlib.asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Indexer]:
+    """A service on the stores of these settings."""
+    ai = build_ai(settings)
+    store = build_document_store(settings)
+    vectors = build_vector_store(settings, ai.dimensions)
+    await store.start()
+    await vectors.start()
+    try:
+        yield Indexer(settings, store, vectors, ai, IndexingService(settings, store, vectors, ai, Limits()))
+    finally:
+        await vectors.close()
+        await store.close()
+        await ai.close()
