@@ -19,7 +19,7 @@ from opentelemetry.trace import SpanKind
 from app import __version__
 from app.api import access
 from app.api import metrics as metrics_api
-from app.core.body_limit import BodyLimitMiddleware
+from app.core.body_limit import BodyLimit, BodyLimitMiddleware
 from app.core.config import Settings, get_settings
 from app.core.errors import ProblemError, install_error_handlers
 from app.core.heartbeat import beat
@@ -87,7 +87,8 @@ def create_inbox(settings: Settings | None = None) -> FastAPI:
         return _page("Runbooks", f"<h1>Runbooks</h1><ul>{items}</ul>")
 
     install_error_handlers(app)
-    app.add_middleware(BodyLimitMiddleware, default=MAX_NOTIFICATION_BYTES)
+    detail = f"A notification has at most {MAX_NOTIFICATION_BYTES} bytes."
+    app.add_middleware(BodyLimitMiddleware, default=BodyLimit(MAX_NOTIFICATION_BYTES, detail))
     if token := access.read_token(settings.internal_token_file):
         app.add_middleware(access.AccessMiddleware, token=token, with_keys=False)
     app.add_middleware(ObservabilityMiddleware, names=EndpointNames(app), settings=settings)

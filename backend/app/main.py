@@ -25,7 +25,7 @@ from app.api import (
 )
 from app.api.dependencies import Services
 from app.core.background import keep_running
-from app.core.body_limit import BodyLimitMiddleware
+from app.core.body_limit import BodyLimit, BodyLimitMiddleware
 from app.core.config import Settings, get_settings
 from app.core.errors import PROBLEM_RESPONSES, Problem, ProblemResponse, install_error_handlers, problem
 from app.core.faults import FAULT_NAMES, board
@@ -95,8 +95,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     install_error_handlers(app)
     for error in (StoreUnavailable, AIError, ExtractionUnavailable):
         app.add_exception_handler(error, _on_unavailable)
-    uploads = {"/api/v1/documents": settings.max_upload_bytes + FORM_BYTES}
-    app.add_middleware(BodyLimitMiddleware, default=settings.max_json_bytes, by_path=uploads)
+    body = BodyLimit(settings.max_json_bytes, f"A body has at most {settings.max_json_bytes} bytes (MAX_JSON_BYTES).")
+    form = BodyLimit(settings.max_upload_bytes + FORM_BYTES, documents.too_large(settings.max_upload_bytes))
+    app.add_middleware(BodyLimitMiddleware, default=body, by_path={"/api/v1/documents": form})
     token, with_keys = access.read_token(settings.internal_token_file), settings.api_keys_required
     if token or with_keys:
         app.add_middleware(access.AccessMiddleware, token=token, with_keys=with_keys)

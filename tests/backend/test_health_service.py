@@ -65,7 +65,7 @@ async def test_the_score_is_the_share_of_checks_that_pass(
     assert metrics.registry.get_sample_value("service_health_score") == score
 
 
-@pytest.mark.parametrize("verdict", [{"healthy": False}, False, None, 0])
+@pytest.mark.parametrize("verdict", [{"healthy": False}, {"available": False}, False, None, 0])
 async def test_a_check_that_says_no_is_no_even_when_its_answer_is_not_empty(settings: Settings, verdict: Any) -> None:
     health_service, *_ = service(settings)
 

@@ -122,6 +122,19 @@ async def test_severities_of_others_are_no_labels(client: httpx.AsyncClient) -> 
     assert received("none", "firing") == before + 1
 
 
+@pytest.mark.parametrize("hours", [-1, 1])
+async def test_a_clock_that_is_set_is_no_silence_and_hides_none(
+    client: httpx.AsyncClient, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    real = time.time
+    await client.post("/alerts", json=notification("Watchdog", severity="none"))
+    monkeypatch.setattr(time, "time", lambda: real() + 3600 * hours)
+    await asyncio.sleep(0.2)
+    assert written(capsys, "the Watchdog stopped") == []
+    await asyncio.sleep(0.8)
+    assert len(written(capsys, "the Watchdog stopped")) == 1
+
+
 async def test_the_watchdogs_silence_is_said_once_and_its_return_too(
     client: httpx.AsyncClient, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,5 +1,6 @@
 """Sessions and their messages."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
@@ -87,7 +88,9 @@ async def ask(services: ServicesDep, user: UserDep, session_id: UUID, question: 
     """Answers a question from the indexed documents."""
     limit = services.settings.max_question_chars
     if len(question.content) > limit:
-        raise ProblemError(422, f"The question has {len(question.content)} characters; at most {limit} are taken.")
+        raise ProblemError(
+            422, f"The question has {len(question.content)} characters; at most {limit} are taken (MAX_QUESTION_CHARS)."
+        )
     log_content(services, "question", question.content)
     answer = await services.chat.ask(str(session_id), question.content, user)
     if question.stream:
@@ -112,10 +115,13 @@ def _event(name: str, data: Any) -> bytes:
 
 async def _events(services: Services, answer: Answer) -> AsyncIterator[bytes]:
     """The answer as server-sent events. What fails after the start is an `error` event, for the status is gone."""
-    yield _event("sources", answer.retrieval.sources)
     try:
+        yield _event("sources", answer.retrieval.sources)
         async for text in services.chat.tokens(answer):
             yield _event("token", {"text": text})
+    except (GeneratorExit, asyncio.CancelledError):
+        answer.retrieval.report()  # the client left, which is no failure of the query
+        raise
     except (AIError, StoreUnavailable) as error:
         logger.error("stream broke off", reason=str(error))
         yield _event("error", problem_body(503, f"The answer broke off: {error}"))

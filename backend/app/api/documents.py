@@ -32,6 +32,11 @@ class UploadAccepted(BaseModel):
     bytes: int = Field(description="Size of the upload", examples=[18234])
 
 
+def too_large(limit: int) -> str:
+    """What is said to a larger upload; `limit` in bytes."""
+    return f"A file has at most {limit} bytes here (MAX_UPLOAD_BYTES); send it in parts."
+
+
 @router.post("", status_code=202)
 async def upload(
     services: ServicesDep,
@@ -40,10 +45,16 @@ async def upload(
 ) -> UploadAccepted:
     """Accepts a document and indexes it in the background."""
     filename = (file.filename or "unnamed").replace("\\", "/").rsplit("/", 1)[-1][:200] or "unnamed"
+    filename = filename.encode("utf-8", "replace").decode(
+        "utf-8"
+    )  # a form's own charset can give half a surrogate pair
     try:
         file_format = detect_format(filename, file.content_type)
     except UnsupportedFormat as error:
         raise ProblemError(415, str(error)) from None
+    limit = services.settings.max_upload_bytes
+    if (file.size or 0) > limit:
+        raise ProblemError(413, too_large(limit))
     await services.indexing.check_room()
     content = await file.read()
     log_content(services, "document", content[:LOGGED_BYTES].decode("utf-8", "replace"))

@@ -4,7 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StringConstraints
 
 from app.api.dependencies import ServicesDep, log_content
 from app.core.errors import ProblemError
@@ -17,7 +17,10 @@ class Rating(BaseModel):
 
     message_id: UUID = Field(description="The answer's message_id")
     score: Annotated[int, Field(ge=1, le=5, description="1 = useless, 5 = just right", examples=[4])]
-    comment: str | None = Field(None, description="At most MAX_COMMENT_CHARS characters")
+    # A string with constraints is one of Unicode: half a surrogate pair is refused, which no store would take.
+    comment: Annotated[str, StringConstraints(min_length=0)] | None = Field(
+        None, description="At most MAX_COMMENT_CHARS characters", examples=["Just what I was looking for."]
+    )
 
 
 class Rated(BaseModel):
@@ -32,7 +35,9 @@ async def rate(services: ServicesDep, rating: Rating) -> Rated:
     """Rates an answer; a second rating of the same one replaces the first."""
     limit = services.settings.max_comment_chars
     if rating.comment and len(rating.comment) > limit:
-        raise ProblemError(422, f"The comment has {len(rating.comment)} characters; at most {limit} are taken.")
+        raise ProblemError(
+            422, f"The comment has {len(rating.comment)} characters; at most {limit} are taken (MAX_COMMENT_CHARS)."
+        )
     log_content(services, "comment", rating.comment or "")
     await services.satisfaction.rate(str(rating.message_id), rating.score, rating.comment)
     return Rated(message_id=str(rating.message_id), score=rating.score)

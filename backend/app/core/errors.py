@@ -70,6 +70,10 @@ async def _on_http_exception(_: Request, error: Exception) -> ProblemResponse:
 
 async def _on_validation_error(request: Request, error: Exception) -> ProblemResponse:
     assert isinstance(error, RequestValidationError)
+    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    wanted = _media_type(request.scope.get("route"))
+    if given and wanted and given != wanted and any(item["loc"][0] == "body" for item in error.errors()):
+        return problem(415, f"The body is to be {wanted}.")
     known = _names(request.app)
     # Neither the input nor the names that a client made up: they may hold what must not be repeated, and the input what
     # cannot be written as JSON.
@@ -82,6 +86,12 @@ async def _on_validation_error(request: Request, error: Exception) -> ProblemRes
         for item in error.errors()[:20]
     ]
     return problem(422, "The request is not valid: see errors, where each entry names a field.", errors)
+
+
+def _media_type(route: object) -> str | None:
+    """The media type of the body that a route takes."""
+    field = getattr(getattr(route, "body_field", None), "field_info", None)
+    return getattr(field, "media_type", None)
 
 
 @lru_cache(maxsize=8)

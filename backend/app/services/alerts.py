@@ -7,11 +7,11 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote
 
 from prometheus_client import Counter, Gauge
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from app.core.logging_config import logger
 
@@ -34,23 +34,27 @@ for _receiver in RECEIVERS:
     repeats_received.labels(_receiver)
 
 
+#: Text that can be written: half a surrogate pair cannot, and comes with a label that somebody cut in the middle.
+Text = Annotated[str, AfterValidator(lambda text: text.encode("utf-8", "replace").decode("utf-8"))]
+
+
 class Alert(BaseModel):
     """One alert of a notification, in Alertmanager's own words."""
 
-    status: str
-    labels: dict[str, str]
-    annotations: dict[str, str] = {}
-    startsAt: str = ""  # noqa: N815 - Alertmanager's name
-    endsAt: str = ""  # noqa: N815
-    fingerprint: str = ""
+    status: Text
+    labels: dict[Text, Text]
+    annotations: dict[Text, Text] = {}
+    startsAt: Text = ""  # noqa: N815 - Alertmanager's name
+    endsAt: Text = ""  # noqa: N815
+    fingerprint: Text = ""
 
 
 class Notification(BaseModel):
     """The webhook's body, version 4: Alertmanager's and Grafana's."""
 
-    receiver: str
-    status: str
-    externalURL: str = ""  # noqa: N815
+    receiver: Text
+    status: Text
+    externalURL: Text = ""  # noqa: N815
     alerts: list[Alert] = Field(max_length=10_000)
 
 
@@ -83,7 +87,8 @@ class Inbox:
 
     def __init__(self, watchdog_timeout: float) -> None:
         self._entries: OrderedDict[tuple[str, ...], dict[str, Any]] = OrderedDict()
-        self.last_watchdog = time.time()  # the first one gets as long as every other
+        self.last_watchdog = time.time()
+        self._heard = time.monotonic()  # no clock that is set; the first one gets as long as every other
         self._timeout = watchdog_timeout
         self._silent = False
         last_watchdog.set_function(lambda: self.last_watchdog)
@@ -100,7 +105,7 @@ class Inbox:
             status = alert.status if alert.status in STATUSES else "firing"
             alerts_received.labels(known, status).inc()
             if alert.labels.get("alertname") == "Watchdog":
-                self.last_watchdog = time.time()
+                self.last_watchdog, self._heard = time.time(), time.monotonic()
                 continue  # its absence is the message, not its presence
             entry = self._keep(alert, receiver, notification.externalURL)
             if entry["deliveries"] > 1:
@@ -152,7 +157,7 @@ class Inbox:
         """Says so, once, when the Watchdog stops coming, and once when it is back."""
         while True:
             await asyncio.sleep(min(5.0, self._timeout / 4))
-            silence = time.time() - self.last_watchdog
+            silence = time.monotonic() - self._heard
             if silence > self._timeout and not self._silent:
                 logger.critical("the Watchdog stopped coming: alerts may not arrive", seconds=round(silence))
             elif silence <= self._timeout and self._silent:

@@ -13,7 +13,7 @@ from app.services.ai.base import AIError, Prompt, Turn, Usage
 from app.services.ai.service import AIService
 from app.services.metrics_service import metrics
 from app.services.rag import RagService, Retrieval
-from app.stores.documents import DocumentStore, Record
+from app.stores.documents import DocumentStore, Record, StoreUnavailable
 
 
 @dataclass(slots=True)
@@ -64,9 +64,9 @@ class ChatService:
         touched = await self._store.update("sessions", {"id": session_id, "closed_at": None}, {"last_active_at": now})
         if not touched:
             raise ProblemError(404, "No open session has this id; open one with POST /api/v1/chat/sessions.")
-        history = await self._store.find(
-            "messages", {"session_id": session_id}, sort="created_at", limit=self._settings.max_history_turns
-        )
+        limit = self._settings.max_history_turns
+        about = {"session_id": session_id}
+        history = await self._store.find("messages", about, sort="created_at", limit=limit) if limit else []
         await self._add_message(str(uuid.uuid4()), session_id, user_id, "user", question, now)
         metrics.track_chat_message("human")
         turns = [Turn(turn["role"], turn["text"]) for turn in reversed(history)]
@@ -74,7 +74,10 @@ class ChatService:
         return Answer(session_id, user_id, Prompt(question, retrieval.passages, turns), retrieval)
 
     async def tokens(self, answer: Answer) -> AsyncIterator[str]:
-        """The answer, piece by piece; it is kept when it is complete. Raises `AIError`, counted as a failed query."""
+        """The answer, piece by piece; it is kept when it is complete.
+
+        Raises `AIError` or `StoreUnavailable`, counted as a failed query.
+        """
         pieces: list[str] = []
         try:
             async with aclosing(self._ai.stream(answer.prompt)) as chunks:
@@ -87,9 +90,13 @@ class ChatService:
             answer.retrieval.report("timeout" if error.reason == "timeout" else "ai")
             raise
         answer.text = "".join(pieces)
-        await self._add_message(
-            answer.message_id, answer.session_id, answer.user_id, "assistant", answer.text, time.time()
-        )
+        try:
+            await self._add_message(
+                answer.message_id, answer.session_id, answer.user_id, "assistant", answer.text, time.time()
+            )
+        except StoreUnavailable:
+            answer.retrieval.report("document_store")
+            raise
         metrics.track_chat_message("assistant")
         answer.retrieval.report()
 

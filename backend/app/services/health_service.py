@@ -21,11 +21,13 @@ CheckResult = dict[str, Any]
 HEALTHY_SCORE, DEGRADED_SCORE = 90.0, 70.0
 #: Without these the service cannot answer at all; the others it can live with for a while.
 REQUIRED_CHECKS = ("database", "vector_store")
+#: What a check that returns a dict says its verdict by.
+VERDICTS = ("healthy", "available")
 CHECK_NAMES = ("database", "vector_store", "ai_service", "disk_space", "memory_usage")
 
 
 class HealthCheckService:
-    """Runs the checks. A check passes unless it raises, returns something false, or says `healthy: False`."""
+    """Runs the checks. A check passes unless it raises, returns something false, or says that it is not well."""
 
     def __init__(
         self,
@@ -93,8 +95,9 @@ class HealthCheckService:
         start = time.perf_counter()
         details: Any = None
         try:
-            details = await asyncio.wait_for(check(), self._settings.health_timeout_seconds)
-            healthy = details.get("healthy", True) if isinstance(details, dict) else bool(details)
+            async with asyncio.timeout(self._settings.health_timeout_seconds):
+                details = await check()
+            healthy = all(details.get(word, True) for word in VERDICTS) if isinstance(details, dict) else bool(details)
             status, message = ("healthy", "OK") if healthy else ("unhealthy", f"{name} is out of its limits")
         except TimeoutError:
             status, message = "error", f"no answer within {self._settings.health_timeout_seconds:g} s"

@@ -152,7 +152,8 @@ class IndexingService:
             else:
                 self._wake.clear()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), IDLE_SECONDS)
+                    async with asyncio.timeout(IDLE_SECONDS):  # wait_for of Python 3.11 can lose a cancellation
+                        await self._wake.wait()
 
     async def _work_once(self) -> Outcome:
         """Takes a job and does it."""

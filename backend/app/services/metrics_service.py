@@ -46,7 +46,7 @@ AI_ERROR_REASONS = (
     "other",
 )  # fmt: skip
 AI_CIRCUIT_STATES = ("closed", "open", "half_open")
-RAG_FAILURE_REASONS = ("no_match", "embedding", "vector_store", "ai", "timeout")
+RAG_FAILURE_REASONS = ("no_match", "embedding", "vector_store", "ai", "timeout", "document_store")
 EXPERIENCE_METRICS = ("first_token", "largest_contentful_paint", "interaction_to_next_paint")
 EXPERIENCE_ERRORS = ("script", "unhandled_rejection", "resource")
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
@@ -345,10 +345,11 @@ class MetricsService:
         """One message of a `human` or of the `assistant`."""
         self.chat_messages_total.labels(user_type).inc()
 
-    def track_rag_query(self, duration: float, success: bool, reason: str | None = None) -> None:
-        """One RAG query: its vector search's seconds, and why it failed if it did."""
+    def track_rag_query(self, duration: float | None, success: bool, reason: str | None = None) -> None:
+        """One RAG query: its vector search's seconds (None: it came to none), and why it failed if it did."""
         self.rag_queries_total.inc()
-        self.vector_search_duration.observe(duration, _exemplar())
+        if duration is not None:
+            self.vector_search_duration.observe(duration, _exemplar())
         self._rag_window.add(float(success))
         if not success:
             self.rag_query_failures.labels(reason if reason in RAG_FAILURE_REASONS else "ai").inc()

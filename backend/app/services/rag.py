@@ -16,10 +16,10 @@ EXCERPT_CHARS = 240
 
 @dataclass(slots=True)
 class Retrieval:
-    """What a search found, best first, and how long the vector search took (seconds)."""
+    """What a search found, best first, and how long the vector search took (seconds; None if it came to none)."""
 
     hits: list[Hit]
-    seconds: float
+    seconds: float | None
     reported: bool = False
 
     @property
@@ -64,7 +64,7 @@ class RagService:
         try:
             vector = (await self._ai.embed([question]))[0]
         except AIError as error:
-            Retrieval([], 0.0).report("timeout" if error.reason == "timeout" else "embedding")
+            Retrieval([], None).report("timeout" if error.reason == "timeout" else "embedding")
             raise
         start = time.perf_counter()
         try:

@@ -34,6 +34,8 @@ from tests.backend.ai.scripted import until_error
         answering(200, []),
         answering(200, {"data": [{"index": 0}]}),
         answering(200, {"data": [{"index": 0, "embedding": ["x"]}]}),
+        answering(200, {"data": [{"index": 0, "embedding": ["nan", 1]}]}),
+        answering(200, {"data": [{"index": 0, "embedding": [1, 2]}], "usage": {"prompt_tokens": -5}}),
         embedding(),
     ],
 )
@@ -90,6 +92,7 @@ async def test_azures_errors_name_azures_settings(server: FakeOpenAI) -> None:
         ({"Retry-After": "soon"}, None),
         ({"Retry-After": "-5"}, None),
         ({"Retry-After": "nan"}, None),
+        ({"Retry-After": "Mon, 01 Jan 2030 0:0:99999999999 GMT"}, None),
     ],
 )
 async def test_the_wait_that_a_rate_limit_asks_for_is_handed_on(

@@ -3,6 +3,7 @@
 Nothing here repeats a body: it may quote the prompt, and an error's message ends in logs and in answers.
 """
 
+import math
 import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -79,7 +80,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
             return float(value) / unit
     try:
         date = parsedate_to_datetime(headers.get("retry-after", ""))
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     # A date without a zone is meant as UTC (RFC 9110).
     date = date if date.tzinfo else date.replace(tzinfo=UTC)
@@ -127,6 +128,8 @@ def embeddings(body: bytes, count: int, where: Where) -> tuple[list[list[float]]
         parsed = orjson.loads(body)
         items = sorted(parsed["data"], key=lambda item: int(item["index"]))
         vectors = [[float(number) for number in item["embedding"]] for item in items]
+        if not all(all(map(math.isfinite, vector)) for vector in vectors):
+            raise ValueError("an embedding is made of finite numbers")
         usage = _usage(parsed["usage"]) if parsed.get("usage") else None
     except (ValueError, TypeError, AttributeError, LookupError):
         raise malformed(where) from None
@@ -151,4 +154,10 @@ def malformed(where: Where) -> AIError:
 
 def _usage(counted: Any) -> Usage:
     # An embedding has no completion tokens.
-    return Usage(int(counted["prompt_tokens"]), int(counted.get("completion_tokens") or 0))
+    return Usage(_count(counted["prompt_tokens"]), _count(counted.get("completion_tokens") or 0))
+
+
+def _count(number: Any) -> int:
+    if (count := int(number)) < 0:
+        raise ValueError("a number of tokens is not negative")
+    return count
