@@ -83,7 +83,7 @@ def test_a_line_that_cannot_be_checked_is_withheld(monkeypatch: pytest.MonkeyPat
         raise RecursionError
 
     monkeypatch.setattr(redaction, "redact", fail)
-    line = stored(event="to anna@example.org", who="anna")
+    line = stored(event="to anna@example.org", who="anna", logger="x" * 30_000)
     assert "anna" not in json.dumps(line)
     assert "withheld" in line["event"]
 
@@ -125,6 +125,57 @@ def test_thousands_of_fields_are_as_many_as_fit() -> None:
     assert line["truncated"] is True
     assert line["event"] == "short"
     assert len(line["truncated_fields"]) == 20
+
+
+@pytest.mark.parametrize("letter", ["x", "é", "😀", '"', "\n", "\x01", "\x9b"])
+def test_names_of_cut_fields_take_bounded_room_whatever_they_consist_of(letter: str) -> None:
+    line = stored(event="short", **{f"{letter * 95}{number:05}": "x" * 900 for number in range(25)})
+    assert line["event"] == "short"
+    assert len(line["truncated_fields"]) > 0
+    assert all(set(name) <= {letter, *"0123456789"} for name in line["truncated_fields"])
+
+
+def test_a_field_with_a_long_name_is_shortened_and_costs_no_other_field() -> None:
+    name = "\x01" * 199
+    line = stored(event="short", logger="x", **{name: "x" * 30_000})
+    assert (line["event"], line["logger"]) == ("short", "x")
+    assert len(line[name]) > 10_000
+    assert len(line["truncated_fields"]) == 1
+
+
+@pytest.mark.parametrize("size", [180, 250, 2_000])
+def test_fields_that_are_too_many_even_when_shortened_go_from_the_last_one_on(size: int) -> None:
+    line = stored(event="short", **{f"field_{number}": "x" * size for number in range(100)})
+    assert line["event"] == "short"
+    left = [name for name in line if name.startswith("field_")]
+    assert left == [f"field_{number}" for number in range(len(left))]
+    assert len(left) > 50
+    assert len(line["truncated_fields"]) == 20
+
+
+def test_an_exception_outlives_fields_that_are_too_many() -> None:
+    failure = [{"exc_type": "ValueError", "exc_value": "no", "frames": []}]
+    fields = {f"field_{number}": "x" * 250 for number in range(100)}
+    assert stored(event="failed", **fields, exception=failure)["exception"] == failure
+
+
+def test_a_short_text_of_long_escapes_is_shortened_and_not_left_out() -> None:
+    line = stored(event="\x01" * 190, **{f"field_{number}": "x" * 800 for number in range(40)})
+    assert set(line["event"]) == {"\x01"}
+
+
+@pytest.mark.parametrize("forged", [5, "x" * 9_000, [{}, ["x"]], ["x" * 3_000 + str(number) for number in range(15)]])
+def test_a_field_named_like_a_mark_of_ours_makes_no_line_longer(forged: object) -> None:
+    line = stored(event="short", logger="x", truncated_fields=forged, truncated=forged, body="x" * 30_000)
+    assert (line["event"], line["truncated"]) == ("short", True)
+    assert "body" in line["truncated_fields"]
+    assert all(len(name) <= 100 for name in line["truncated_fields"])
+
+
+def test_what_only_claims_to_be_an_id_is_redacted_and_cut() -> None:
+    assert stored(event="x", trace_id="to anna@example.org")["trace_id"] == "to [redacted:email]"
+    line = stored(event="x", trace_id="x" * 15_000, span_id="y" * 15_000)
+    assert line["event"] == "x"
 
 
 def test_a_long_exception_keeps_its_types_and_innermost_frames() -> None:

@@ -10,18 +10,22 @@ from app.core import redaction
 
 #: Of a line, its newline included (bytes). Loki's own default would take 256 KiB; nobody reads so much.
 MAX_LINE_BYTES = 16 * 1024
-#: What a field that was cut keeps at least (characters).
+#: What a field that was cut keeps at least, if it can (its characters, and about as many bytes).
 KEPT_CHARS = 200
 #: What is taken off the end of a text that was cut before it was redacted (characters).
 CUT_CHARS = 100
 #: Frames that an exception keeps when its line is too long: the innermost.
 KEPT_FRAMES = 5
-#: Ours, so that nobody else's text is in them; a span id may look like a card number.
+#: Ours where they look like it, so that nobody else's text is in them; a span id may look like a card number.
 _IDENTIFIERS = ("timestamp", "trace_id", "span_id")
+_identifier = re.compile(r"[0-9a-f]{32}|[0-9a-f]{16}|[0-9]{4}-[0-9T:.-]{15,22}Z")
 #: Short, and what a line is found by.
 _KEPT = ("timestamp", "level", "service", "environment", "trace_id", "span_id", "truncated", "truncated_fields")
-#: How many names of cut fields a line gives.
-MAX_NAMES = 20
+#: What goes last where too much is left although it was shortened: the rest says little without it.
+_LAST = ("exception", "logger", "event")
+#: How many names of cut fields a line gives, how much of each, and what all of it takes (bytes, in JSON).
+MAX_NAMES, NAME_BYTES = 20, 102
+NAMES_BYTES = MAX_NAMES * (NAME_BYTES + 1) + 50
 
 #: What JSON leaves as it is, and what a terminal obeys or a reader takes for a line's end: DEL, C1 (as UTF-8), the line
 #: and paragraph separators, and the marks that reverse the direction of writing.
@@ -85,7 +89,8 @@ def _escape(match: re.Match[bytes]) -> bytes:
 
 def _head(data: bytes) -> dict[str, Any]:
     line = orjson.loads(data)
-    return {name: line[name] for name in ("timestamp", "level", "logger", "service") if name in line}
+    names = ("timestamp", "level", "logger", "service")
+    return {name: _first_bytes(str(line[name]), KEPT_CHARS) for name in names if name in line}
 
 
 def _redacted(line: dict[str, Any]) -> dict[str, Any]:
@@ -96,7 +101,7 @@ def _redacted(line: dict[str, Any]) -> dict[str, Any]:
             line[name] = value[:MAX_LINE_BYTES]
             cut.append(name)
     gone = [name for name, value in line.items() if not isinstance(value, str) and _is_vast(value)]
-    kept = {name: line[name] for name in _IDENTIFIERS if name in line}
+    kept = {name: line[name] for name in _IDENTIFIERS if _identifier.fullmatch(str(line.get(name)))}
     redacted: dict[str, Any] = redaction.redact({name: value for name, value in line.items() if name not in gone})
     for name in cut:  # the end may be half of a secret, which looks like none
         redacted[name] = str(redacted.get(name, ""))[:-CUT_CHARS]
@@ -109,8 +114,10 @@ def _is_vast(value: Any) -> bool:
 
 def _marked(line: dict[str, Any], cut: list[str]) -> dict[str, Any]:
     if cut:
-        names = [*line.get("truncated_fields", ()), *(name[:100] for name in cut)]
-        line |= {"truncated": True, "truncated_fields": list(dict.fromkeys(names))[:MAX_NAMES]}
+        before = line.get("truncated_fields")
+        names = [_text(name) for name in (*(before if isinstance(before, list) else ()), *cut)]
+        names = list(dict.fromkeys(_first_bytes(name, NAME_BYTES) for name in names[: 2 * MAX_NAMES]))
+        line |= {"truncated": True, "truncated_fields": names[:MAX_NAMES]}
     return line
 
 
@@ -119,29 +126,35 @@ def _fitting(line: dict[str, Any]) -> bytes:
     data = _safe(serialise(line))
     if len(data) <= MAX_LINE_BYTES:
         return data
-    sizes = {name: _size(name, value) for name, value in line.items() if name not in _KEPT}
-    room = MAX_LINE_BYTES - MAX_NAMES * 110  # for the names of what was cut
+    sizes = {name: _size(name, value) for name, value in line.items()}
+    sizes = {name: size for name, size in sizes.items() if name not in _KEPT or size > NAMES_BYTES}
+    room = MAX_LINE_BYTES - NAMES_BYTES
     total, cut = len(data), []
     for name in sorted(sizes, key=lambda name: sizes[name], reverse=True):
-        if total <= room:
+        if total <= room or sizes[name] <= KEPT_CHARS:
             break
         value = _shortened(name, line[name], max(KEPT_CHARS, sizes[name] - (total - room)))
         total -= sizes[name]
-        if value is None:
-            del line[name]
-        else:
-            line[name] = value
-            total += _size(name, value)
+        sizes[name] = 0 if value is None else _size(name, value)
+        total += sizes[name]
+        line[name] = value
         cut.append(name)
+    last = [name for name in _LAST if name in sizes]
+    for name in (*reversed([name for name in sizes if name not in last]), *last):
+        if total > room:
+            total -= sizes[name]
+            sizes[name] = 0
+            cut.append(name)
+    line = {name: value for name, value in line.items() if sizes.get(name) != 0}
     return _safe(serialise(_marked(line, cut)))
 
 
 def _shortened(name: str, value: Any, size: int) -> Any:
-    """A value of about `size` bytes at most; None when it cannot be shortened and has to go."""
+    """A value with which the field takes about `size` bytes at most; None when there is none, and it has to go."""
     if len(name) > KEPT_CHARS:
         return None
-    if isinstance(value, str) and len(value) > KEPT_CHARS:
-        return _first_bytes(value, size - len(name) - 10)
+    if isinstance(value, str):
+        return _first_bytes(value, size - _size(name, "") + 2)
     if name == "exception" and isinstance(value, list):
         for one in value:
             if isinstance(one, dict):
