@@ -265,14 +265,6 @@ async def test_a_job_that_finds_a_store_away_waits_for_it(client: httpx.AsyncCli
     assert job["attempts"] == 1, "waiting is no attempt"
 
 
-async def test_the_openapi_document_describes_problems(client: httpx.AsyncClient) -> None:
-    document = (await client.get("/openapi.json")).json()
-    assert "Problem" in document["components"]["schemas"]
-    for path, operations in document["paths"].items():
-        for method, operation in operations.items():
-            assert "application/problem+json" in operation["responses"]["422"]["content"], (method, path)
-
-
 async def test_a_body_of_another_media_type_is_a_415_that_names_the_right_one(client: httpx.AsyncClient) -> None:
     session = await open_session(client)
     form = await client.post(f"/api/v1/chat/sessions/{session}/messages", data={"content": "Who?"})

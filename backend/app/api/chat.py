@@ -23,8 +23,8 @@ router = APIRouter(prefix="/chat/sessions", tags=["chat"])
 class Session(BaseModel):
     """An open session."""
 
-    session_id: str
-    created_at: float = Field(description="Unix seconds")
+    session_id: str = Field(examples=["5f1c5b0e-2a57-4a0b-8a44-7f4b8b1f4a11"])
+    created_at: float = Field(description="Unix seconds", examples=[1767225600.0])
 
 
 class Question(BaseModel):
@@ -39,30 +39,32 @@ class Question(BaseModel):
 class Source(BaseModel):
     """A document that the answer was made from."""
 
-    document_id: str
-    filename: str
-    title: str
-    score: float = Field(description="Cosine of question and passage, at most 1")
-    excerpt: str
+    document_id: str = Field(examples=["0b2d2c3e-8f0e-5d0e-9a53-2f3c1d6a7b10"])
+    filename: str = Field(examples=["CONTRIBUTING.md"])
+    title: str = Field(examples=["Contributing"])
+    score: float = Field(description="Cosine of question and passage, at most 1", examples=[0.71])
+    excerpt: str = Field(examples=["A metric is defined in metrics_service.py, with its unit and its labels."])
 
 
 class Tokens(BaseModel):
     """As the provider counts them."""
 
-    input: int
-    output: int
+    input: int = Field(examples=[412])
+    output: int = Field(examples=[38])
 
 
 class ChatAnswer(BaseModel):
     """An answer with its sources."""
 
-    message_id: str = Field(description="Rate it by this with POST /api/v1/feedback")
-    session_id: str
-    answer: str
+    message_id: str = Field(
+        description="Rate it by this with POST /api/v1/feedback", examples=["0b2d2c3e-8f0e-5d0e-9a53-2f3c1d6a7b10"]
+    )
+    session_id: str = Field(examples=["5f1c5b0e-2a57-4a0b-8a44-7f4b8b1f4a11"])
+    answer: str = Field(examples=["Define it in metrics_service.py, with its unit and its labels."])
     sources: list[Source]
-    model: str
+    model: str = Field(examples=["local-extractive"])
     tokens: Tokens
-    request_id: str = Field(description="Find the request's logs and trace by it")
+    request_id: str = Field(description="Find the request's logs and trace by it", examples=["0af7651916cd43dd"])
 
 
 @router.post("", status_code=201)

@@ -23,10 +23,10 @@ class FaultOrder(BaseModel):
 class ActiveFault(BaseModel):
     """A fault that is on."""
 
-    fault: str
-    percent: float
-    until: float = Field(description="Unix seconds")
-    delay_seconds: float
+    fault: str = Field(examples=["ai_down"])
+    percent: float = Field(examples=[100.0])
+    until: float = Field(description="Unix seconds", examples=[1767225600.0])
+    delay_seconds: float = Field(examples=[2.0])
 
 
 def _as_model(fault: Fault) -> ActiveFault:

@@ -15,7 +15,7 @@ router = APIRouter(prefix="/feedback", tags=["chat"])
 class Rating(BaseModel):
     """How good an answer was."""
 
-    message_id: UUID = Field(description="The answer's message_id")
+    message_id: UUID = Field(description="The answer's message_id", examples=["0b2d2c3e-8f0e-5d0e-9a53-2f3c1d6a7b10"])
     score: Annotated[int, Field(ge=1, le=5, description="1 = useless, 5 = just right", examples=[4])]
     # A string with constraints is one of Unicode: half a surrogate pair is refused, which no store would take.
     comment: Annotated[str, StringConstraints(min_length=0)] | None = Field(
@@ -26,8 +26,8 @@ class Rating(BaseModel):
 class Rated(BaseModel):
     """The rating that now holds."""
 
-    message_id: str
-    score: int
+    message_id: str = Field(examples=["0b2d2c3e-8f0e-5d0e-9a53-2f3c1d6a7b10"])
+    score: int = Field(examples=[4])
 
 
 @router.post("", status_code=201)

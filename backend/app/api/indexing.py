@@ -17,17 +17,17 @@ JobStatus = Literal["queued", "running", "completed", "failed"]
 class Job(BaseModel):
     """One indexing job. Times are Unix seconds."""
 
-    id: str
-    document_id: str
-    filename: str
+    id: str = Field(examples=["5f1c5b0e-2a57-4a0b-8a44-7f4b8b1f4a11"])
+    document_id: str = Field(examples=["0b2d2c3e-8f0e-5d0e-9a53-2f3c1d6a7b10"])
+    filename: str = Field(examples=["handbook.md"])
     format: Format
     status: JobStatus
-    attempts: int = Field(description="How often a worker began it")
-    error: str | None = Field(description="Why it failed")
-    chunks: int | None = Field(description="Passages that the document became")
-    created_at: float
-    started_at: float | None
-    finished_at: float | None
+    attempts: int = Field(description="How often a worker began it", examples=[1])
+    error: str | None = Field(description="Why it failed", examples=[None])
+    chunks: int | None = Field(description="Passages that the document became", examples=[12])
+    created_at: float = Field(examples=[1767225600.0])
+    started_at: float | None = Field(examples=[1767225600.1])
+    finished_at: float | None = Field(examples=[1767225600.4])
 
 
 class Jobs(BaseModel):

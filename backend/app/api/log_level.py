@@ -37,9 +37,9 @@ class LevelOrder(BaseModel):
 class ActiveLevel(BaseModel):
     """A level that is set now."""
 
-    logger: str
+    logger: str = Field(examples=["app.stores"])
     level: LogLevel
-    until: float = Field(description="Unix seconds")
+    until: float = Field(description="Unix seconds", examples=[1767225600.0])
 
 
 @router.get("")

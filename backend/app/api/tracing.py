@@ -19,7 +19,7 @@ class TraceRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    request_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,128}$", examples=["find-me"])] | None = None
+    request_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,128}$")] | None = Field(None, examples=["find-me"])
     route: str | None = Field(None, description="As the OpenAPI document has it", examples=["/api/v1/documents"])
     seconds: Annotated[float, Field(gt=0, le=3600, description="It ends by itself after this long")] = 60.0
 
@@ -33,9 +33,9 @@ class TraceRequest(BaseModel):
 class ActiveTraceOrder(BaseModel):
     """What is traced now."""
 
-    request_id: str | None
-    route: str | None
-    until: float = Field(description="Unix seconds")
+    request_id: str | None = Field(examples=["find-me"])
+    route: str | None = Field(examples=[None])
+    until: float = Field(description="Unix seconds", examples=[1767225600.0])
 
 
 @router.get("")

@@ -21,7 +21,7 @@ class Problem(BaseModel):
     title: str = Field(description="The status in words", examples=["Not Found"])
     status: int = Field(description="The HTTP status", examples=[404])
     detail: str = Field(description="What was wrong, where, and what to do", examples=["No session has this id."])
-    request_id: str = Field(description="Find the request's logs and trace by it")
+    request_id: str = Field(description="Find the request's logs and trace by it", examples=["0af7651916cd43dd"])
     errors: list[dict[str, Any]] | None = Field(None, description="One entry a wrong field")
 
 
