@@ -1,6 +1,8 @@
 """The health checks: what passes, what does not, and what a slow one may cost."""
 
 import asyncio
+import shutil
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -75,6 +77,21 @@ async def test_a_check_that_says_no_is_no_even_when_its_answer_is_not_empty(sett
     health_service.checks["disk_space"] = check
     report = await health_service.get_system_health()
     assert report["checks"]["disk_space"]["status"] == "unhealthy"
+
+
+async def test_a_disk_that_hangs_holds_one_thread_and_is_well_again_when_it_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers, asked, usage = threading.Event(), list[object](), shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: asked.append(folder) or (answers.wait(20) and usage))
+    health_service, *_ = service(make_settings(tmp_path, health_timeout_seconds=0.05, health_cache_seconds=0))
+    for _ in range(5):
+        report = await health_service.get_system_health()
+        assert report["checks"]["disk_space"]["message"] == "no answer within 0.05 s"
+    assert len(asked) == 1
+    answers.set()
+    await asyncio.sleep(0.1)
+    assert (await health_service.get_system_health())["checks"]["disk_space"]["status"] != "error"
 
 
 async def test_checks_run_side_by_side_and_a_slow_one_is_cut(tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ class HealthCheckService:
             "memory_usage": self._check_memory_usage,
         }
         self._last: tuple[float, dict[str, Any]] | None = None
+        self._asking: asyncio.Task[Any] | None = None
         self._lock = asyncio.Lock()
         self._failing: set[str] = set()
 
@@ -127,8 +128,9 @@ class HealthCheckService:
 
     async def _check_disk_space(self) -> dict[str, Any]:
         """Free space where the logs and the embedded stores are."""
-        folder = next(path for path in (self._disk, *self._disk.absolute().parents) if path.exists())
-        usage = await asyncio.to_thread(shutil.disk_usage, folder)
+        if self._asking is None or self._asking.done():  # a disk that hangs holds one thread, not one a check
+            self._asking = asyncio.create_task(asyncio.to_thread(self._disk_usage))
+        usage = await asyncio.shield(self._asking)
         free_percent = 100.0 * usage.free / usage.total
         metrics.disk_free_percent.set(free_percent)
         return {
@@ -138,6 +140,10 @@ class HealthCheckService:
             "free_percent": round(free_percent, 2),
             "healthy": free_percent > self._settings.disk_free_minimum_percent,
         }
+
+    def _disk_usage(self) -> Any:
+        folder = next(path for path in (self._disk, *self._disk.absolute().parents) if path.exists())
+        return shutil.disk_usage(folder)
 
     async def _check_memory_usage(self) -> dict[str, Any]:
         """Memory of the machine, or of the virtual machine that the containers share."""
