@@ -96,7 +96,7 @@ def test_the_success_rate_is_that_of_the_last_ten_minutes(service: MetricsServic
 
 def test_a_window_forgets_what_is_older_than_it() -> None:
     now = [0.0]
-    window = SlidingWindow(10, limit=3, clock=lambda: now[0])
+    window = SlidingWindow(10, clock=lambda: now[0])
     window.add(0)
     now[0] = 6
     window.add(1)
@@ -105,9 +105,16 @@ def test_a_window_forgets_what_is_older_than_it() -> None:
     assert window.mean() == 1
     now[0] = 30
     assert math.isnan(window.mean())
-    for number in range(100):
-        window.add(number)
-    assert window.mean() == 98, "bounded: the last three"
+
+
+def test_a_window_holds_all_that_happened_within_it_however_much_that_was() -> None:
+    now = [0.0]
+    window = SlidingWindow(10, clock=lambda: now[0])
+    for number in range(100_000):
+        now[0] = number / 10_000
+        window.add(float(number < 50_000))
+    assert window.mean() == 0.5
+    assert len(window._slots) <= SlidingWindow.SLOTS + 1, "in bounded memory"
 
 
 def test_the_circuit_is_in_one_state_at_a_time(service: MetricsService) -> None:

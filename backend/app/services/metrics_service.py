@@ -77,23 +77,32 @@ def _observe(histogram: Any, seconds: float, exemplar: dict[str, str] | None) ->
 
 
 class SlidingWindow:
-    """The mean of what happened in the last `seconds`; NaN when nothing did. Bounded in memory."""
+    """The mean of what happened in the last `seconds`; NaN when nothing did. However much that was, it is kept as
+    the sums of a few hundred slots: the window's edge is as sharp as one of them.
+    """
 
-    def __init__(self, seconds: float, limit: int = 10_000, clock: Callable[[], float] = time.monotonic) -> None:
-        self._seconds, self._clock = seconds, clock
-        self._events: deque[tuple[float, float]] = deque(maxlen=limit)
+    SLOTS = 300
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._width, self._clock = seconds / self.SLOTS, clock
+        self._slots: deque[list[float]] = deque()  # number, sum, count
 
     def add(self, value: float) -> None:
         """Counts one event."""
-        self._events.append((self._clock(), value))
+        number = self._clock() // self._width
+        if not self._slots or self._slots[-1][0] != number:
+            while self._slots and self._slots[0][0] < number - self.SLOTS:
+                self._slots.popleft()
+            self._slots.append([number, 0.0, 0])
+        self._slots[-1][1] += value
+        self._slots[-1][2] += 1
 
     def mean(self) -> float:
-        """The mean over the window as it is now, not as it was at the last event."""
-        start = self._clock() - self._seconds
-        while self._events and self._events[0][0] < start:
-            self._events.popleft()
-        events = list(self._events)
-        return sum(value for _, value in events) / len(events) if events else float("nan")
+        """The mean over the window as it is now, not as it was at the last event. Changes nothing: any thread may."""
+        oldest = self._clock() // self._width - self.SLOTS
+        recent = [slot for slot in list(self._slots) if slot[0] >= oldest]
+        count = sum(slot[2] for slot in recent)
+        return sum(slot[1] for slot in recent) / count if count else float("nan")
 
 
 class MetricsService:
