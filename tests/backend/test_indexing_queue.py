@@ -85,6 +85,19 @@ async def test_uploads_that_wait_for_their_check_are_no_more_than_there_is_memor
     assert int(refused.headers["retry-after"]) > 0
 
 
+@pytest.mark.parametrize("status", ["queued", "running"])
+async def test_a_job_that_an_older_version_accepted_is_done(indexer: Indexer, status: str) -> None:
+    job = await indexer.service.accept("old.txt", "text", b"accepted before an upgrade")
+    await indexer.store.delete("jobs", {"id": job["id"]})
+    new = {"queued_at", "owner", "waits"}
+    await indexer.store.insert(
+        "jobs", {name: value for name, value in job.items() if name not in new} | {"status": status}
+    )
+    async with indexer.working():
+        await indexer.ended(job)
+    assert (await indexer.service.counts()) == {"completed": 1}
+
+
 async def test_an_upload_whose_job_cannot_be_kept_leaves_nothing(
     indexer: Indexer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

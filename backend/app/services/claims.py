@@ -32,6 +32,8 @@ class Claims:
             {"status": "running", "lease_until": {"$lt": now}},
             # None rests so long: the clock was set back.
             {"status": "queued", "queued_at": {"$gt": now + LONGEST_REST_SECONDS}},
+            # Accepted by a version that did not write it.
+            {"status": "queued", "queued_at": None},
         ):
             if job := await self._store.claim("jobs", where, changes, oldest_by="queued_at"):
                 return job
