@@ -41,9 +41,11 @@ class Indexer:
             worker.cancel()
 
     async def ended(self, job: dict[str, Any]) -> dict[str, Any]:
-        """The job once it has ended."""
+        """The job once it has ended and let go of its upload."""
         async with asyncio.timeout(10):
             while (found := await self.service.job(job["id"]))["finished_at"] is None:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.01)
+            while await self.store.get("uploads", job["id"]):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         return found
 
