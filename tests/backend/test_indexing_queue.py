@@ -98,6 +98,13 @@ async def test_a_job_that_an_older_version_accepted_is_done(indexer: Indexer, st
     assert (await indexer.service.counts()) == {"completed": 1}
 
 
+async def test_an_upload_says_when_it_came(indexer: Indexer) -> None:
+    job = await indexer.service.accept("a.txt", "text", b"a text")
+    upload = await indexer.store.get("uploads", job["id"])
+    assert upload is not None
+    assert upload["created_at"] == job["created_at"], "or it would be kept for an hour more when nobody needs it"
+
+
 async def test_an_upload_whose_job_cannot_be_kept_leaves_nothing(
     indexer: Indexer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
