@@ -6,6 +6,8 @@ from collections.abc import Mapping
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OPERATOR = re.compile(r":?[-?+]")
 _ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_.]*)\s*=\s*(.*)")
+#: A value in quotes that go on in the next line.
+_UNCLOSED = re.compile(r"""'[^']*|"(?:[^"\\]|\\.)*""", re.DOTALL)
 _NAME_ALONE = re.compile(r"\s*(?:export\s+)?[A-Za-z_][A-Za-z0-9_.]*\s*")
 #: What a backslash makes of the letter after it, in double quotes; of any other it makes nothing, and stays.
 _ESCAPED = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\", "$": "$$"}
@@ -39,7 +41,7 @@ def _reference(text: str, start: int, variables: Mapping[str, str]) -> tuple[str
         return _braced(text[start + 1 : end], variables), end + 1
     if name := _NAME.match(text, start):
         return variables.get(name[0], ""), name.end()
-    raise InterpolationError(f"{text!r}: a `$` that starts no variable; write `$$` for a dollar sign")
+    raise InterpolationError(f"the `$` at character {start} starts no variable; write `$$` for a dollar sign")
 
 
 def _closing_brace(text: str, start: int) -> int:
@@ -48,20 +50,20 @@ def _closing_brace(text: str, start: int) -> int:
         depth += {"{": 1, "}": -1}.get(text[position], 0)
         if depth == 0:
             return position
-    raise InterpolationError(f"{text!r}: `${{` without its `}}`")
+    raise InterpolationError(f"the `${{` at character {start} is without its `}}`")
 
 
 def _braced(expression: str, variables: Mapping[str, str]) -> str:
     name = _NAME.match(expression)
     if not name:
-        raise InterpolationError(f"`${{{expression}}}` does not start with the name of a variable")
+        raise InterpolationError("what stands in `${…}` does not start with the name of a variable")
     rest = expression[name.end() :]
     value = variables.get(name[0])
     if not rest:
         return value or ""
     operator = _OPERATOR.match(rest)
     if not operator:
-        raise InterpolationError(f"`${{{expression}}}`: after the name comes one of :- - :? ? :+ +")
+        raise InterpolationError(f"in `${{{name[0]}…}}`, after the name comes one of :- - :? ? :+ +")
     other = rest[operator.end() :]
     given = bool(value) if operator[0].startswith(":") else value is not None
     if operator[0].endswith("+"):
@@ -83,20 +85,27 @@ def last_variable(text: object) -> str | None:
 def read_env_file(text: str, environment: Mapping[str, str]) -> dict[str, str]:
     """The variables of a `.env` file; its values may use `environment` and the lines above them.
 
-    Raises InterpolationError, with the line's number, for a line that assigns nothing.
+    Raises InterpolationError for a line that assigns nothing; it has the line's number and never the value, which may
+    be a secret.
     """
     values: dict[str, str] = {}
-    for number, line in enumerate(text.splitlines(), start=1):
+    lines = enumerate(text.splitlines(), start=1)
+    for number, line in lines:
         if not line.strip() or line.lstrip().startswith("#") or _NAME_ALONE.fullmatch(line):
             continue  # a name alone: the environment's value, which holds in any case
         assignment = _ASSIGNMENT.fullmatch(line)
         if not assignment:
-            raise InterpolationError(f"line {number}: {line.strip()!r} is not NAME=value")
+            raise InterpolationError(f"line {number} is not NAME=value")
         name, value = assignment[1], assignment[2].strip()
+        while _UNCLOSED.fullmatch(value):
+            following = next(lines, None)
+            if following is None:
+                raise InterpolationError(f"line {number}: the quote in which {name} begins is not closed")
+            value = f"{value}\n{following[1]}"
         try:
             values[name] = _env_value(value, {**values, **environment})
         except InterpolationError as error:
-            raise InterpolationError(f"line {number}: {error}") from error
+            raise InterpolationError(f"line {number}: {name}: {error}") from None
     return values
 
 

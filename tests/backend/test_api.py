@@ -272,6 +272,8 @@ async def test_a_body_of_another_media_type_is_a_415_that_names_the_right_one(cl
     assert_problem(await client.post("/api/v1/documents", json={"file": "x"}), 415, "multipart/form-data")
     wrong = await client.post(f"/api/v1/chat/sessions/{session}/messages", json={"content": 5})
     assert_problem(wrong, 422)
+    path, kind = f"/api/v1/chat/sessions/{session}/messages", {"Content-Type": "application/vnd.api+json"}
+    assert_problem(await client.post(path, content=b'{"content": 5}', headers=kind), 422)
 
 
 async def test_a_file_has_at_most_as_many_bytes_as_the_setting_says(tmp_path: Path) -> None:

@@ -137,6 +137,160 @@ async def test_a_document_that_cannot_be_stored_just_now_waits_longer_each_time(
     assert [asked[0] for asked in pauses if asked not in rests] == [1, 2, 3, 4], "nor does the worker take another"
 
 
+async def test_nothing_is_embedded_while_the_vector_store_takes_no_write(
+    indexer: Indexer, read: list[str], embedded: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    removal, failures = indexer.vectors._remove, 3
+
+    async def full(*arguments: Any) -> None:
+        nonlocal failures
+        failures -= 1
+        if failures >= 0:
+            raise StoreUnavailable("Qdrant at here failed to delete: HTTP 500 Internal Server Error.")
+        await removal(*arguments)
+
+    monkeypatch.setattr(indexer.vectors, "_remove", full)
+    job = await indexer.service.accept("a.txt", "text", b"a text")
+    async with indexer.working():
+        ended = await indexer.ended(job)
+    assert (ended["status"], ended["attempts"], len(read), len(embedded)) == ("completed", 1, 4, 1)
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["not done", "done but not answered"])
+@pytest.mark.parametrize("status", ["completed", "queued"])
+async def test_how_a_job_ended_is_written_once_the_store_is_back(
+    indexer: Indexer, embedded: list[int], monkeypatch: pytest.MonkeyPatch, status: str, after: bool
+) -> None:
+    update, failures = indexer.store.update, 3
+
+    async def away(collection: str, where: Any, changes: Any) -> int:
+        nonlocal failures
+        failures -= changes.get("status") == status
+        if changes.get("status") != status or failures < 0:
+            return await update(collection, where, changes)
+        if after:
+            await update(collection, where, changes)
+        raise StoreUnavailable("MongoDB at here failed to update.")
+
+    busy = [AIError("rate_limited", "too many")] if status == "queued" else []
+    embed = indexer.ai.embed
+
+    async def embedding(texts: Sequence[str]) -> list[list[float]]:
+        if busy:
+            raise busy.pop()
+        return await embed(texts)
+
+    monkeypatch.setattr(indexer.ai, "embed", embedding)
+    monkeypatch.setattr(indexer.store, "update", away)
+    monkeypatch.setattr(claims, "FIRST_PAUSE_SECONDS", 0.001)
+    job = await indexer.service.accept("a.txt", "text", b"a text")
+    async with indexer.working():
+        ended = await indexer.ended(job)
+    assert (ended["status"], ended["attempts"]) == ("completed", 1)
+    assert len(embedded) == 1, "the work is not done twice"
+    assert failures < 0
+
+
+async def test_a_provider_that_answers_with_nonsense_costs_an_attempt_each_time(
+    indexer: Indexer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embed, nonsense = indexer.ai.embed, [AIError("protocol", "no JSON")] * 2
+
+    async def embedding(texts: Sequence[str]) -> list[list[float]]:
+        if nonsense:
+            raise nonsense.pop()
+        return await embed(texts)
+
+    monkeypatch.setattr(indexer.ai, "embed", embedding)
+    job = await indexer.service.accept("a.txt", "text", b"a text")
+    async with indexer.working():
+        ended = await indexer.ended(job)
+        assert (ended["status"], ended["attempts"]) == ("completed", 3)
+        nonsense += [AIError("protocol", "no JSON")] * 3
+        ended = await indexer.ended(await indexer.service.accept("b.txt", "text", b"another text"))
+    assert (ended["status"], ended["attempts"]) == ("failed", 3)
+
+
+async def test_a_document_waits_for_a_key_that_is_mended(indexer: Indexer, monkeypatch: pytest.MonkeyPatch) -> None:
+    embed, refusals = indexer.ai.embed, [AIError("client_error", "401", misconfigured=True)] * 5
+
+    async def embedding(texts: Sequence[str]) -> list[list[float]]:
+        if refusals:
+            raise refusals.pop()
+        return await embed(texts)
+
+    monkeypatch.setattr(indexer.ai, "embed", embedding)
+    monkeypatch.setattr(claims, "LONGEST_REST_SECONDS", 0.02)
+    monkeypatch.setattr(indexing, "LONGEST_REST_SECONDS", 0.02)
+    job = await indexer.service.accept("a.txt", "text", b"a text")
+    async with indexer.working():
+        ended = await indexer.ended(job)
+    assert (ended["status"], ended["attempts"], ended["waits"]) == ("completed", 1, 5)
+
+
+@pytest.mark.parametrize("where", ["ping", "replace"])
+async def test_a_process_that_is_told_to_stop_gives_its_job_back(
+    indexer: Indexer, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    at_it = asyncio.Event()
+
+    async def slow(*_: object) -> None:
+        at_it.set()
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(indexer.vectors, where, slow)
+    job = await indexer.service.accept("a.txt", "text", b"a text")
+    worker = asyncio.create_task(indexer.service.run())
+    await at_it.wait()
+    assert (await indexer.service.job(job["id"]))["status"] == "running"
+    worker.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await worker
+    left = await indexer.service.job(job["id"])
+    assert (left["status"], left["attempts"], left["queued_at"]) == ("queued", 0, job["queued_at"])
+
+
+async def test_a_process_that_stops_after_a_job_ended_leaves_it_so(
+    indexer: Indexer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_it = asyncio.Event()
+
+    async def slow(*_: object) -> int:
+        at_it.set()
+        await asyncio.sleep(60)
+        return 0
+
+    job = await indexer.service.accept("a.txt", "text", b"a text")
+    monkeypatch.setattr(indexer.store, "delete", slow)
+    worker = asyncio.create_task(indexer.service.run())
+    await at_it.wait()
+    worker.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await worker
+    assert (await indexer.service.job(job["id"]))["status"] == "completed"
+
+
+async def test_a_process_stops_though_its_store_does_not_answer(
+    indexer: Indexer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_it = asyncio.Event()
+
+    async def slow(*_: object) -> int:
+        at_it.set()
+        await asyncio.sleep(60)
+        return 0
+
+    monkeypatch.setattr(indexing, "LETTING_GO_SECONDS", 0.05)
+    await indexer.service.accept("a.txt", "text", b"a text")
+    monkeypatch.setattr(indexer.store, "update", slow)
+    worker = asyncio.create_task(indexer.service.run())
+    await at_it.wait()
+    worker.cancel()
+    async with asyncio.timeout(1):
+        with pytest.raises(asyncio.CancelledError):
+            await worker
+
+
 async def test_a_job_rests_as_long_as_it_is_told_to(
     indexer: Indexer, embedded: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:

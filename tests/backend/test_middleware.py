@@ -296,3 +296,20 @@ def test_an_answer_that_the_end_of_the_process_cuts_off_is_a_500_and_no_success(
             next(pieces)
             stack.close()  # the client is still there
     assert (counted("GET", "/endless", "500"), counted("GET", "/endless", "200")) == (broken + 1, success)
+
+
+async def test_a_client_that_leaves_while_its_method_is_refused_makes_no_series_of_the_route(tmp_path: Path) -> None:
+    app = instrumented(make_settings(tmp_path))
+    scope = {"type": "http", "http_version": "1.1", "method": "DELETE", "path": "/api/v1/items/7", "root_path": ""}
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(_: object) -> None:
+        raise ConnectionResetError
+
+    before = counted("DELETE", "unmatched", "499")
+    with contextlib.suppress(OSError):
+        await app({**scope, "raw_path": b"", "query_string": b"", "headers": [], "scheme": "http"}, receive, send)
+    assert counted("DELETE", "unmatched", "499") == before + 1
+    assert ("DELETE", "/api/v1/items/{item}", "499") not in series()

@@ -108,6 +108,8 @@ def test_only_one_is_taken_at_a_time(service: str, aside: ThreadPoolExecutor) ->
     refused = httpx.get(f"{service}/internal/profile")
     assert refused.status_code == 409
     assert "ask again when it has ended" in refused.json()["detail"]
+    answers = httpx.get(f"{service}/openapi.json").json()["paths"]["/internal/profile"]["get"]["responses"]
+    assert "409" in answers, "it is known in advance, and so is its series"
     assert taken.result().status_code == 200
     assert httpx.get(f"{service}/internal/profile?seconds=0.01").status_code == 200
 

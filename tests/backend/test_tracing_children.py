@@ -144,6 +144,7 @@ async def test_a_job_is_a_trace_of_its_own_linked_to_the_upload(
         "index document > get uploads",
         "index document > extract document",
         "index document > chunk document",
+        "index document > delete chunks",  # before money is spent: would it be kept?
         "index document > embeddings local-hashing",
         "index document > upsert chunks",
         "index document > put documents",

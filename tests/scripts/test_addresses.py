@@ -33,7 +33,7 @@ def test_comments_spaces_quotes_and_export_are_no_part_of_a_value(dotenv: Path) 
 
 def test_a_file_that_cannot_be_read_is_named_with_the_line(dotenv: Path) -> None:
     dotenv.write_text("TRAFFIC=2\nno load please\n")
-    with pytest.raises(ValueError, match=r"\.env: line 2: 'no load please' is not NAME=value"):
+    with pytest.raises(ValueError, match=r"\.env: line 2 is not NAME=value"):
         setting("LOCAL")
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
 
-from app.core.errors import ProblemError
+from app.core.errors import ProblemError, problem_responses
 from app.core.logging_config import logger
 from app.core.profiling import LoopProfile
 
@@ -19,7 +19,7 @@ POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inli
 _taking = asyncio.Lock()
 
 
-@router.get("", response_class=HTMLResponse)
+@router.get("", response_class=HTMLResponse, responses=problem_responses(409))
 async def take_profile(
     seconds: Annotated[float, Query(gt=0, le=30, description="How long to look")] = 5.0,
 ) -> HTMLResponse:

@@ -72,7 +72,8 @@ async def _on_validation_error(request: Request, error: Exception) -> ProblemRes
     assert isinstance(error, RequestValidationError)
     given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     wanted = _media_type(request.scope.get("route"))
-    if given and wanted and given != wanted and any(item["loc"][0] == "body" for item in error.errors()):
+    fits = given == wanted or (wanted == "application/json" and given.endswith("+json"))  # as FastAPI reads it
+    if given and wanted and not fits and any(item["loc"][0] == "body" for item in error.errors()):
         return problem(415, f"The body is to be {wanted}.")
     known = _names(request.app)
     # Neither the input nor the names that a client made up: they may hold what must not be repeated, and the input what
@@ -111,14 +112,15 @@ def _names(app: FastAPI) -> frozenset[str]:
     return frozenset(found)
 
 
-#: For the OpenAPI document: every answer of 4xx and 5xx has this shape.
-PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
-    status: {
-        "description": HTTPStatus(status).phrase,
-        "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
-    }
-    for status in (400, 401, 403, 404, 405, 413, 415, 422, 429, 500, 503)
-}
+def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """For the OpenAPI document: what a route may answer with; all have this shape."""
+    schema = {"$ref": "#/components/schemas/Problem"}
+    content = {"application/problem+json": {"schema": schema}}
+    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
+
+
+#: What any route may answer with.
+PROBLEM_RESPONSES = problem_responses(400, 401, 403, 404, 405, 413, 415, 422, 429, 500, 503)
 
 
 def install_error_handlers(app: FastAPI) -> None:

@@ -104,7 +104,7 @@ class ObservabilityMiddleware:
         method = method if method in METHODS else OTHER_METHOD
         status = exchange.final_status()
         # A method that a route does not have is no route's; each would be a histogram more for whoever tries them all.
-        counted = UNMATCHED if status == METHOD_NOT_ALLOWED else endpoint
+        counted = UNMATCHED if exchange.status == METHOD_NOT_ALLOWED else endpoint
         metrics.track_http_request(method, counted, status, duration, exchange.response_start)
         if endpoint not in QUIET_ENDPOINTS or status in (401, 403):  # whoever guesses is seen anywhere
             emit_access(method, endpoint, status, duration, exchange.sent_bytes)

@@ -11,10 +11,15 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from app.core.background import growing_pause
+from app.core.logging_config import logger
 from app.stores.documents import DocumentStore, Record, StoreUnavailable
+from app.stores.errors import StoreRefused
 
 #: The longest that a job rests which was given back (seconds).
 LONGEST_REST_SECONDS = 120.0
+#: How long the end of a claim waits for a store that is away before it is tried again, at first and at most (seconds).
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 15.0
 
 
 class Claims:
@@ -40,9 +45,28 @@ class Claims:
         return None
 
     async def change(self, job: Record, changes: Mapping[str, Any]) -> bool:
-        """Changes a job that is still the caller's; False when it is another's, or ended."""
+        """Changes a job that is still the caller's, and renews its lease; False when it is another's, or ended."""
         mine = {"id": job["id"], "status": "running", "owner": job["owner"]}
-        return await self._store.update("jobs", mine, changes) > 0
+        lease = {"lease_until": time.time() + self._lease_seconds}
+        return await self._store.update("jobs", mine, lease | dict(changes)) > 0
+
+    async def end(self, job: Record, changes: Mapping[str, Any]) -> bool:
+        """Makes the last change of a claim, when the store is back if it is away; False when the job is another's.
+
+        Raises `StoreRefused`.
+        """
+        # The token alone: a try that was not answered may have been done, and the job is not "running" then.
+        mine, failures = {"id": job["id"], "owner": job["owner"]}, 0
+        while True:
+            try:
+                return await self._store.update("jobs", mine, changes) > 0
+            except StoreRefused:
+                raise
+            except StoreUnavailable as error:
+                failures += 1
+                pause = growing_pause(failures, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
+                logger.warning("indexing waits", job_id=job["id"], reason=str(error), again_in_seconds=round(pause, 1))
+                await asyncio.sleep(pause)
 
     async def keep(self, job: Record) -> None:
         """Says every third of a lease that the worker is alive; returns when the job is its no longer."""
@@ -50,15 +74,19 @@ class Claims:
         while kept:
             await asyncio.sleep(self._lease_seconds / 3)
             with contextlib.suppress(StoreUnavailable):
-                kept = await self.change(job, {"lease_until": time.time() + self._lease_seconds})
+                kept = await self.change(job, {})
 
-    async def give_back(self, job: Record, rest: float | None = None, attempts: int = 0) -> None:
-        """Puts a job that could not be done just now back into the queue. If even that fails, its lease runs out.
+    async def give_back(self, job: Record, rest: float, attempts: int) -> None:
+        """Puts a job that could not be done just now back into the queue, after so many attempts.
 
-        `rest`: it is taken again after so many seconds, and holds up no other meanwhile; None leaves it in its place.
+        It is taken again after `rest` seconds, and holds up no other meanwhile. A store that refuses even that lets its
+        lease run out.
         """
-        changes: dict[str, Any] = {"status": "queued"}
-        if rest is not None:
-            changes |= {"attempts": attempts, "waits": job.get("waits", 0) + 1, "queued_at": time.time() + rest}
-        with contextlib.suppress(StoreUnavailable):
-            await self.change(job, changes)
+        changes = {"attempts": attempts, "waits": job.get("waits", 0) + 1, "queued_at": time.time() + rest}
+        with contextlib.suppress(StoreRefused):
+            await self.end(job, {"status": "queued", **changes})
+
+    async def let_go(self, job: Record) -> None:
+        """Puts a job that was not begun, or whose worker is told to stop, back to its place, as if never claimed."""
+        with contextlib.suppress(StoreUnavailable):  # its lease runs out
+            await self.change(job, {"status": "queued", "attempts": job["attempts"]})

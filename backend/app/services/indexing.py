@@ -2,9 +2,9 @@
 
 The upload and its job are in the document store before the client is told 202. Workers claim jobs one at a time and
 keep the claim alive (see `claims`). A job whose worker went silent is taken up again, as is one that this server could
-not read just now or that a store refused, and failed with its reason after `indexing_max_attempts`; one that only found
-a store or the AI provider away goes back into the queue. Point ids follow from the document, so that a job that ran
-twice leaves one document.
+not read just now, that a store refused or that the AI provider answered with nonsense, and failed with its reason after
+`indexing_max_attempts`; one that only found a store or the provider away goes back into the queue, as does one whose
+process is told to stop. Point ids follow from the document, so that a job that ran twice leaves one document.
 """
 
 import asyncio
@@ -43,6 +43,8 @@ IDLE_SECONDS = 2.0
 LONGEST_AWAY_SECONDS = 30.0
 #: How long a job rests after an attempt that counts; twice as long after the next (seconds).
 RETRY_SECONDS = 15.0
+#: How long a process that is told to stop takes to give a job back (seconds); else the job waits for its lease.
+LETTING_GO_SECONDS = 1.0
 
 #: How a look at the queue ended: with a job done, with none that could be done, or with a store that does not answer.
 Outcome = Literal["done", "nothing", "away"]
@@ -62,7 +64,8 @@ class IndexingService:
     async def check_room(self, accepting: int | None = None) -> None:
         """429 when too many documents wait, those that are being accepted included (`accepting`; None: as many as now).
 
-        Exact in one process; each of several replicas may let in as many more as the others accept at that moment.
+        One process lets in no more; with uploads at once it may refuse the last few. Each of several replicas may let
+        in as many more as the others accept at that moment.
         """
         accepting = self._accepting if accepting is None else accepting
         waiting = accepting + await self._store.count("jobs", {"status": "queued"})
@@ -138,6 +141,7 @@ class IndexingService:
         """Works through the queue until cancelled. While a store is away it is asked less and less often."""
         failures = 0
         while True:
+            self._wake.clear()  # before the look: what is accepted from now on may be missed by it
             try:
                 outcome = await self._work_once()
             except StoreUnavailable as error:
@@ -150,16 +154,24 @@ class IndexingService:
             elif outcome == "done":
                 failures = 0
             else:
-                self._wake.clear()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(IDLE_SECONDS):  # wait_for of Python 3.11 can lose a cancellation
                         await self._wake.wait()
 
     async def _work_once(self) -> Outcome:
-        """Takes a job and does it."""
+        """Takes a job and does it. Told to stop meanwhile, it gives the job back."""
         job = await self._claims.take()
         if job is None:
             return "nothing"
+        try:
+            return await self._work_on(job)
+        except asyncio.CancelledError:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LETTING_GO_SECONDS):
+                    await self._claims.let_go(job)
+            raise
+
+    async def _work_on(self, job: Record) -> Outcome:
         request_id = job["request_id"] or job["id"]
         with RequestContext(request_id), in_job("index document", request_id, job.get("traceparent", "")) as span:
             span.set_attributes({"indexing.job.id": job["id"], "indexing.format": job["format"]})
@@ -168,22 +180,21 @@ class IndexingService:
                 await self._finish(job, "failed", error=f"interrupted {tries} times; upload the file again")
                 return "done"
             try:
-                # Embeddings may cost money: none are made while they could not be kept.
-                await self._vectors.ping()
+                await self._vectors.ping()  # before anything is read for nothing
             except StoreUnavailable as error:
                 fail(span, error)
                 logger.warning("indexing waits", job_id=job["id"], reason=str(error))
-                await self._claims.give_back(job)
+                await self._claims.let_go(job)
                 return "away"
             return await self._do(job, span)
 
     async def _do(self, job: Record, span: Span) -> Outcome:
         attempts, started = job["attempts"] + 1, job["started_at"] or time.time()
-        if not await self._claims.change(job, {"attempts": attempts, "started_at": started}):
-            return "done"  # by another
-        metrics.track_indexing_job("running")
         keeper = asyncio.create_task(keep_running("lease of an indexing job", partial(self._claims.keep, job)))
         try:
+            if not await self._claims.change(job, {"attempts": attempts, "started_at": started}):
+                return "done"  # by another
+            metrics.track_indexing_job("running")
             chunks = await self._index(job)
         except RejectedDocument as error:
             fail(span, error)
@@ -200,9 +211,10 @@ class IndexingService:
 
     async def _not_done(self, job: Record, attempts: int, error: Exception) -> Outcome:
         """Gives a job back that may be done later, and fails any other."""
-        counts = isinstance(error, StoreRefused | ExtractionUnavailable)
+        ai = error if isinstance(error, AIError) else None
+        counts = isinstance(error, StoreRefused | ExtractionUnavailable) or (ai and ai.reason == "protocol")
         away = isinstance(error, StoreUnavailable) and not counts
-        if away or (isinstance(error, AIError) and error.worth_waiting):
+        if away or (ai and ai.worth_waiting):
             first, attempts = IDLE_SECONDS, job["attempts"]  # waiting is no attempt
         elif counts and attempts < self._settings.indexing_max_attempts:
             first = RETRY_SECONDS
@@ -228,6 +240,8 @@ class IndexingService:
         with in_span("chunk document"):
             pieces = chunk(extracted, self._settings.chunk_chars, self._settings.chunk_overlap_chars)
         title = extracted.title or job["filename"]
+        # Embeddings may cost money: none are made while they could not be kept.
+        await self._vectors.trim(job["document_id"], len(pieces))
         # A passage is found by what its document and its section are about, too.
         texts = [f"{title}\n{piece.heading}\n{piece.text}" for piece in pieces]
         vectors = await self._ai.embed(texts)
@@ -258,7 +272,7 @@ class IndexingService:
         """Ends a job, and lets go of the upload it no longer needs. `reason`: what a line says in place of `error`."""
         now = time.time()
         changes = {"status": status, "error": error, "chunks": chunks, "finished_at": now}
-        if not await self._claims.change(job, changes):
+        if not await self._claims.end(job, changes):
             logger.warning("indexing came too late", job_id=job["id"], status=status)  # another worker has the job
             return
         began = (job["started_at"] or now) if job["attempts"] else job["created_at"]

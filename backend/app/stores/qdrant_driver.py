@@ -1,5 +1,6 @@
 """What has to be known of qdrant-client beyond its calls: how it fails, and how its local mode writes."""
 
+import json
 import pickle
 import sqlite3
 import warnings
@@ -7,12 +8,19 @@ from contextlib import closing
 from pathlib import Path
 
 import httpx
+import pydantic
 from qdrant_client.common.client_exceptions import QdrantException
 from qdrant_client.http.exceptions import ApiException, ResponseHandlingException, UnexpectedResponse
 
 from app.core.outgoing import request_headers
 
-FAILURES: tuple[type[Exception], ...] = (ApiException, QdrantException, sqlite3.Error, OSError)
+FAILURES: tuple[type[Exception], ...] = (
+    ApiException,
+    QdrantException,
+    json.JSONDecodeError,  # an answer of 200 by something that is no Qdrant
+    sqlite3.Error,
+    OSError,
+)
 """How a call fails, on a server or embedded."""
 
 OPENING_FAILURES = (*FAILURES, RuntimeError, ValueError, LookupError, EOFError, pickle.UnpicklingError)
@@ -55,7 +63,10 @@ def refuses(error: Exception) -> bool:
 def reason_of(error: Exception) -> str:
     """A failure in words that quote no text of a document: a server's answer may."""
     if isinstance(error, UnexpectedResponse):
-        return f"HTTP {error.status_code} {error.reason_phrase}"
+        why = " (its own log says why; a full disk is answered so)" if (error.status_code or 0) >= 500 else ""
+        return f"HTTP {error.status_code} {error.reason_phrase}{why}"
+    if isinstance(error, ResponseHandlingException) and isinstance(error.source, pydantic.ValidationError):
+        return "an answer that this client does not know; is the server's version its own?"
     if isinstance(error, ResponseHandlingException):
         return f"{type(error.source).__name__} {error.source}".strip()
     return f"{type(error).__name__}: {error}"

@@ -225,7 +225,12 @@ class VectorStore:
                     for piece, vector in zip(pieces[start : start + BATCH], vectors[start : start + BATCH], strict=True)
                 ]
                 await self._ask(partial(_upsert, self._collection, points))
-            await self._remove(document_id, models.FieldCondition(key="index", range=models.Range(gte=len(pieces))))
+            await self._remove(document_id, _beyond(len(pieces)))
+
+    async def trim(self, document_id: str, pieces: int) -> None:
+        """Removes what the document has beyond so many pieces: a write that fails where one of more would."""
+        async with self._operation("delete"):
+            await self._remove(document_id, _beyond(pieces))
 
     async def search(self, vector: Sequence[float], limit: int) -> list[Hit]:
         """The nearest pieces, nearest first."""
@@ -280,6 +285,11 @@ class VectorStore:
 
     def _told(self, name: str, reason: str) -> str:
         return f"Qdrant at {self._place} failed to {name}: {reason}. {self._advice}"
+
+
+def _beyond(pieces: int) -> models.FieldCondition:
+    """What a document has beyond so many pieces."""
+    return models.FieldCondition(key="index", range=models.Range(gte=pieces))
 
 
 async def _upsert(collection: str, points: list[models.PointStruct], client: AsyncQdrantClient) -> None:

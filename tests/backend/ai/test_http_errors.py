@@ -71,6 +71,7 @@ async def test_each_status_has_its_reason_and_says_what_to_do(
     assert hint in str(error)
     assert "127.0.0.1" in str(error)
     assert error.retry_after is None
+    assert error.worth_waiting == (status not in (301, 400, 422)), "all others say nothing of the request"
 
 
 async def test_azures_errors_name_azures_settings(server: FakeOpenAI) -> None:

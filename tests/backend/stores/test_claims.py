@@ -66,11 +66,11 @@ async def test_a_job_rests_while_others_are_taken_and_then_comes_back(store: Doc
     assert (back["id"], back["attempts"], back["waits"]) == ("a", 2, 1)
 
 
-async def test_a_job_that_is_given_back_as_it_was_keeps_its_place(store: DocumentStore, claims: Claims) -> None:
+async def test_a_job_that_is_let_go_keeps_its_place(store: DocumentStore, claims: Claims) -> None:
     await put(store, "a", queued_at=1.0)
     await put(store, "b")
     job = await taken(claims)
-    await claims.give_back(job)
+    await claims.let_go(job)
     again = await taken(claims)
     assert again["owner"] != job["owner"]
     assert {**again, "owner": "", "lease_until": 0} == {**job, "owner": "", "lease_until": 0}

@@ -141,6 +141,7 @@ async def test_the_fault_strikes_every_call_but_close(vectors: VectorStore) -> N
         vectors.replace("d", "f", "t", [], []),
         vectors.search(along(0), 1),
         vectors.delete("d"),
+        vectors.trim("d", 0),
     ]
     for call in calls:
         with pytest.raises(StoreUnavailable, match="the fault vector_store_down is on"):
@@ -203,6 +204,29 @@ async def test_what_a_server_will_refuse_again_is_told_from_what_may_pass(
         with pytest.raises(StoreUnavailable, match=rf"failed to upsert: .*({status}|Too Many)") as told:
             await vectors.replace("d", "f", "t", pieces("one"), [along(0)])
         assert type(told.value) is error
+        assert ("full disk" in str(told.value)) == (status >= 500)
+        await vectors.close()
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("<html>Please log in: secret", "failed to search: JSONDecodeError"),
+        ('{"result": {"points": "secret"}}', "failed to search: an answer that this client does not know"),
+    ],
+)
+async def test_an_answer_that_is_not_qdrants_is_a_store_away_and_is_not_quoted(body: str, told: str) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}".encode())
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        vectors = VectorStore.server("127.0.0.1", server.sockets[0].getsockname()[1], "pieces", DIMENSIONS, 5.0)
+        await vectors._open()
+        with pytest.raises(StoreUnavailable, match=told) as error:
+            await vectors.search(along(0), 1)
+        assert "secret" not in str(error.value)
         await vectors.close()
 
 

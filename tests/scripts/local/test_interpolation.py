@@ -45,10 +45,10 @@ def test_a_value_is_filled_in(text: str, expected: str) -> None:
         ("${UNSET:?give it}", "UNSET is required: give it"),
         ("${EMPTY:?}", "EMPTY is required: it has no value"),
         ("${UNSET?say $OTHER}", "say other"),
-        ("${OPEN", "without its"),
+        ("an ${OPEN", "the `${` at character 4 is without its"),
         ("${1X}", "does not start with the name"),
         ("${SET!x}", "comes one of"),
-        ("a $ b", "starts no variable"),
+        ("a $ b", "the `$` at character 3 starts no variable"),
         ("$", "starts no variable"),
     ],
 )
@@ -102,7 +102,20 @@ def test_the_environment_wins_within_an_env_file() -> None:
     assert read_env_file("A=file\nB=$A", {"A": "shell"})["B"] == "shell"
 
 
-@pytest.mark.parametrize("line", ["no assignment", "=value", "A=${B"])
-def test_a_line_that_cannot_be_used_is_named_by_its_number(line: str) -> None:
-    with pytest.raises(InterpolationError, match="line 2: "):
+def test_a_value_in_quotes_may_have_lines() -> None:
+    text = 'KEY="-----BEGIN\nabc+/=\\" $A\n\n-----END" # mine\nPLAIN=\'two\nlines\'\nLAST=1\n'
+    assert read_env_file(text, {"A": "b"}) == {
+        "KEY": '-----BEGIN\nabc+/=" b\n\n-----END',
+        "PLAIN": "two\nlines",
+        "LAST": "1",
+    }
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["the secret", "=secret", "A=secret${B", "A=secret $ ", "A=${secret", "A=${B!secret}", "A='secret", 'A="secret\\"'],
+)
+def test_a_line_that_cannot_be_used_is_named_by_its_number_and_not_quoted(line: str) -> None:
+    with pytest.raises(InterpolationError, match="line 2") as error:
         read_env_file(f"GOOD=1\n{line}\n", {})
+    assert "secret" not in str(error.value)

@@ -21,13 +21,17 @@ class AIError(Exception):
     """A provider could not do what was asked.
 
     `reason` is one of `ErrorReason`; `retry_after` is the provider's own wish in seconds, if it gave one.
+    `misconfigured`: the key, the address or the model is wrong, and no request of its kind would do better.
     The message never holds the provider's body, which may quote the prompt.
     """
 
-    def __init__(self, reason: ErrorReason, message: str, retry_after: float | None = None) -> None:
+    def __init__(
+        self, reason: ErrorReason, message: str, retry_after: float | None = None, *, misconfigured: bool = False
+    ) -> None:
         super().__init__(message)
         self.reason: ErrorReason = reason
         self.retry_after = retry_after
+        self.misconfigured = misconfigured
 
     @property
     def transient(self) -> bool:
@@ -36,8 +40,8 @@ class AIError(Exception):
 
     @property
     def worth_waiting(self) -> bool:
-        """Whether the provider is away rather than unwilling, so that background work should wait for it."""
-        return self.transient or self.reason in ("circuit_open", "injected")
+        """Whether this is about the provider and not about the request, so that background work should wait."""
+        return self.transient or self.misconfigured or self.reason in ("circuit_open", "injected")
 
 
 @dataclass(frozen=True, slots=True)

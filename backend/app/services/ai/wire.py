@@ -69,7 +69,8 @@ def status_error(response: httpx.Response, where: Where) -> AIError | None:
         reason = "timeout"
     elif status >= 500:
         reason = "server_error"
-    return AIError(reason, f"{where.host} answered {status}: {where.hint(status)}", retry_after(response.headers))
+    message = f"{where.host} answered {status}: {where.hint(status)}"
+    return AIError(reason, message, retry_after(response.headers), misconfigured=status in (401, 403, 404))
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
