@@ -65,7 +65,8 @@ def run(stack: Stack, drills: Sequence[Drill], say: Say) -> list[Result]:
     by_logs = ("loki", "promtail") if any(way.rule.logs for way in ways) else ()
     reason = next(filter(None, map(stack.missing, (*fault.parts, *by_logs))), "")
     if not reason and fault.own and not stack.own:
-        reason = "on a stack in use its configuration would have to be broken: `make drill ALL=1` has one of its own"
+        reason = "on a stack in use its configuration would have to be broken; "
+        reason += f"`make drill ALERT={drills[0].alert} ALL=1` runs it on one of its own"
     if stack.own:
         reason = reason or drills[0].only_real
     severities = {str(way.rule.labels.get("severity", "")) for way in ways}

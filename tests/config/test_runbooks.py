@@ -89,8 +89,10 @@ def test_what_a_page_names_of_the_repository_is_there(name: str) -> None:
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_names_its_drill_or_says_why_there_is_none(name: str) -> None:
     part = PAGES[name].partition("## Try it\n")[2]
-    if name in {drill.alert for drill in DRILLS}:
-        assert f"make drill ALERT={name} {CHANGES}" in blocks(part, "console")
+    drill = next((drill for drill in DRILLS if drill.alert == name), None)
+    if drill:
+        own = "ALL=1 " if drill.fault.own else ""
+        assert f"make drill ALERT={name} {own}{CHANGES}" in blocks(part, "console")
     else:
         assert part.strip().startswith("There is no drill: ")
 

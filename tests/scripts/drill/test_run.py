@@ -167,7 +167,7 @@ def test_a_part_that_is_missing_is_a_reason_not_to_run(stack: Pretended, reason:
 def test_a_configuration_in_use_is_not_broken(stack: Pretended) -> None:
     stack.own = False
     result, _ = done(stack, drill(stack, own=True))
-    assert "make drill ALL=1" in result.not_run
+    assert f"make drill ALERT={result.alert} ALL=1" in result.not_run
     assert "on" not in stack.times
 
 
