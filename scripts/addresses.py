@@ -2,7 +2,12 @@
 
 import os
 import re
+import ssl
+import sys
+import urllib.request
+from collections.abc import Callable
 from functools import cache
+from http.client import HTTPResponse
 from pathlib import Path
 
 from scripts.local.interpolation import InterpolationError, read_env_file
@@ -10,10 +15,23 @@ from scripts.local.interpolation import InterpolationError, read_env_file
 PROJECT = Path(__file__).resolve().parent.parent
 
 
+class SettingError(ValueError):
+    """A setting that cannot be used: which, and why. Never its value where that may be a secret."""
+
+
+def told(main: Callable[[], int]) -> int:
+    """A command's exit status; 2, and the reason in a sentence, for a setting that it cannot use."""
+    try:
+        return main()
+    except SettingError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
 def setting(variable: str) -> str:
     """A variable of the environment, or else of .env, as Compose reads it; empty if it is in neither.
 
-    Raises ValueError for a .env that cannot be read.
+    Raises SettingError for a .env that cannot be read.
     """
     if variable in os.environ:
         return os.environ[variable]
@@ -23,7 +41,7 @@ def setting(variable: str) -> str:
     except FileNotFoundError:
         return ""
     except InterpolationError as error:
-        raise ValueError(f"{dotenv}: {error}") from None
+        raise SettingError(f"{dotenv}: {error}") from None
 
 
 @cache
@@ -36,10 +54,17 @@ def port(variable: str) -> int:
     """The published port that a PORT_… variable stands for. Raises KeyError for one that the compose file lacks."""
     value = setting(variable)
     if value and not (value.isdecimal() and 0 < int(value) < 65_536):
-        raise ValueError(f"{variable}={value} is not a port: give a number from 1 to 65535")
+        raise SettingError(f"{variable}={value} is not a port: give a number from 1 to 65535")
     return int(value or _default_ports()[variable])
 
 
 def address(service: str) -> str:
     """A service's address, such as http://127.0.0.1:9090 for `prometheus`; `backend` is the gateway in front of it."""
     return f"http://127.0.0.1:{port('PORT_' + service.upper().replace('-', '_'))}"
+
+
+def open_here(request: urllib.request.Request, trust: ssl.SSLContext | None = None) -> HTTPResponse:
+    """Asks what answers on this machine, and no proxy of the environment for it. Raises OSError."""
+    handlers = (urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trust))
+    answer: HTTPResponse = urllib.request.build_opener(*handlers).open(request, timeout=10)
+    return answer

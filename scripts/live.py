@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from rich.console import Console
 from rich.table import Table
 
+from scripts.addresses import told
 from scripts.find.model import SourceError
 from scripts.report import board as boards
 from scripts.report.ask import Answer, Context, Stores, ask
@@ -121,4 +122,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(told(main))

@@ -6,6 +6,7 @@ command ("podman compose"), LOCAL=1 chooses processes, TRAFFIC=0 leaves the load
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -13,7 +14,8 @@ import urllib.error
 import urllib.request
 
 from scripts import receivers
-from scripts.addresses import PROJECT, address, port, setting
+from scripts.addresses import PROJECT, address, open_here, port, setting
+from scripts.containers import compose_command, engine_command, follow, project_name
 from scripts.upgrade import versions
 
 PYTHON = PROJECT / ".venv" / "bin" / "python"
@@ -31,27 +33,23 @@ class EngineRefused(Exception):
     """An engine runs, and this user may not use it."""
 
 
-def compose_command() -> list[str]:
-    """The compose command in use. Raises ValueError for a COMPOSE that cannot be read."""
-    try:
-        return shlex.split(setting("COMPOSE")) or ["docker", "compose"]
-    except ValueError as error:
-        raise ValueError(f"COMPOSE={setting('COMPOSE')} cannot be read ({error}): write it as in a shell") from None
-
-
 def engine_problem() -> str | None:
     """None when containers can be used; else why not. Raises EngineRefused for want of permission."""
     if setting("LOCAL") == "1":
         return "LOCAL=1 chooses processes"
-    program = compose_command()[0].removesuffix("-compose")  # docker-compose cannot say whether an engine answers
+    command, compose = engine_command(), compose_command()  # docker-compose cannot say whether an engine answers
+    program = command[-1]
+    if missing := next((one for one in (command[0], compose[0]) if not shutil.which(one)), None):
+        return f"no program {missing} here"
     try:
-        answer = subprocess.run([program, "info"], capture_output=True, text=True, timeout=30, check=False)
-    except FileNotFoundError:
-        return f"no program {program} here"
+        answer = subprocess.run([*command, "info"], capture_output=True, text=True, timeout=30, check=False)
     except subprocess.TimeoutExpired:
         return f"{program} does not answer"
     if answer.returncode == 0:
-        return None
+        version = subprocess.run([*compose, "version"], capture_output=True, text=True, check=False)
+        if version.returncode == 0:
+            return None
+        return f"{program} runs, and `{shlex.join(compose)}` does not: install Compose 2.24 or newer as its plugin"
     if "permission denied" in answer.stderr.lower():
         raise EngineRefused(
             f"A {program} engine runs, but this user may not use it. Either join its group (sudo usermod -aG {program} "
@@ -75,8 +73,14 @@ def processes_ran() -> bool:
     return (PROJECT / ".run").is_dir()
 
 
+def processes_run() -> bool:
+    """Whether local processes run here."""
+    return (PROJECT / ".run" / "supervisord.pid").exists()
+
+
 def compose(*arguments: str) -> int:
-    """Runs the compose command in the project; its own progress is shown."""
+    """Runs the compose command in the project, with the files that the stack runs with; its own progress is shown."""
+    follow()
     return subprocess.run([*compose_command(), *arguments], cwd=PROJECT, check=False).returncode
 
 
@@ -97,9 +101,16 @@ def show_addresses() -> None:
 def compose_up() -> int:
     """Brings the stack up and waits until every service is ready."""
     start = time.monotonic()
-    profiles = [] if setting("TRAFFIC") == "0" else ["--profile", "demo"]
-    if setting("BACKUP_NIGHTLY") == "1":
-        profiles += ["--profile", "backup"]
+    profiles = []
+    there = follow()
+    for profile, service, wanted in (
+        ("demo", "traffic", setting("TRAFFIC") != "0"),
+        ("backup", "backup", setting("BACKUP_NIGHTLY") == "1"),
+    ):
+        if wanted:
+            profiles += ["--profile", profile]
+        elif service in there and (code := compose("rm", "-sf", service)):  # else it would go on
+            return code
     code = compose(*profiles, "up", "-d", "--build", "--wait")
     if code:
         compose("ps", "--all", "--format", "table {{.Service}}\t{{.State}}\t{{.Status}}")
@@ -130,18 +141,24 @@ def up() -> int:
 
 def down() -> int:
     """`make down`: whichever of the two runs."""
-    ended = local("down") if processes_ran() else 0
+    processes = processes_ran()
+    ended = local("down") if processes else 0
     versions.forget()
-    if engine_answers(processes_ran()):
+    if engine_answers(processes):
         return compose("--profile", "*", "down") or ended
     return ended
 
 
 def clean() -> int:
     """`make clean`: the data too, after asking."""
+    processes = processes_ran()
+    containers = engine_answers(processes)
+    if containers:
+        follow()  # not another folder's
     if setting("YES") != "1":
+        whose = f" of {project_name()!r}" if containers else ""
         print(
-            "This removes all data: documents, metrics, logs, traces, dashboards' changes. Type yes: ",
+            f"This removes all data{whose}: documents, metrics, logs, traces, dashboards' changes. Type yes: ",
             end="",
             flush=True,
         )
@@ -149,16 +166,17 @@ def clean() -> int:
             print("Nothing was removed.")
             return 1
         os.environ["YES"] = "1"
-    removed = local("clean") if processes_ran() else 0
+    removed = local("clean") if processes else 0
     versions.forget()
-    if engine_answers(processes_ran()):
+    shutil.rmtree(PROJECT / ".tour", ignore_errors=True)
+    if containers:
         return compose("--profile", "*", "down", "--volumes") or removed
     return removed
 
 
 def status() -> int:
     """`make status`: whichever of the two runs."""
-    if (PROJECT / ".run" / "supervisord.pid").exists():
+    if processes_run():
         return local("status")
     if engine_problem() is None:
         return compose("--profile", "*", "ps", "--all", "--format", "table {{.Service}}\t{{.Status}}\t{{.Ports}}")
@@ -168,12 +186,12 @@ def status() -> int:
 def reload() -> int:
     """`make reload`: has Prometheus and Alertmanager read their files again, and repeats what they object to."""
     print(receivers.apply())
-    code = local("render") if processes_ran() else 0  # processes read rendered copies of the files
+    code = local("render") if processes_run() else 0  # processes read rendered copies of the files
     for name in ("Prometheus", "Alertmanager"):
         url = f"{address(name.lower())}/-/reload"
         try:
             request = urllib.request.Request(url, method="POST")  # noqa: S310 - http, from our own table
-            with urllib.request.urlopen(request, timeout=10):  # noqa: S310
+            with open_here(request):
                 print(f"{name} has read its files again")
         except urllib.error.HTTPError as error:
             print(f"{name} keeps its old configuration: {error.read().decode(errors='replace').strip()}")

@@ -18,9 +18,12 @@ def main(arguments: list[str]) -> int:
         if name in ("backup", "restore", "only"):
             from scripts.backup import command  # what it needs is not in the container
 
-            if name == "only":
-                return command.put_back(paths[0], arguments[2:])
-            return command.backup() if name == "backup" else command.restore(*paths)
+            try:
+                if name == "only":
+                    return command.put_back(paths[0], arguments[2:])
+                return command.backup() if name == "backup" else command.restore(*paths)
+            except command.CANNOT as error:
+                raise BackupError(str(error)) from None
         return _inside(name, arguments[1:])
     except (BackupError, OSError) as error:
         print(error, file=sys.stderr)

@@ -1,6 +1,7 @@
 """`make backup` and `make restore`: for containers or for local processes, whichever there are."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -9,10 +10,13 @@ from pathlib import Path
 from scripts.addresses import PROJECT, setting
 from scripts.backup import archives, folder, run
 from scripts.backup.archive import BackupError
-from scripts.local.compose import load
+from scripts.containers import compose_command, engine_command
+from scripts.local.compose import ComposeError, load
 from scripts.local.substitute import Folders, Substitution
-from scripts.up import compose, compose_command, engine_problem, local
+from scripts.up import EngineRefused, compose, engine_problem, local, processes_run
 
+#: What says in its own words why nothing can be done here: a setting, the compose file, the engine.
+CANNOT = (ComposeError, EngineRefused, ValueError)
 #: What a restore asks over the network, and so must run; all else must not, but for what holds staging's credentials.
 _SERVERS = ("mongodb", "qdrant")
 _OWNERS = dict(zip(("documents", "vectors"), _SERVERS, strict=True))
@@ -58,8 +62,8 @@ def put_back(archive: Path, names: Sequence[str]) -> int:
             return code
         config = subprocess.run([*compose_command(), "config", "--format", "json"], cwd=PROJECT, capture_output=True)
         volumes = json.loads(config.stdout)["volumes"]
-        engine = compose_command()[0].removesuffix("-compose")
-        subprocess.run([engine, "volume", "rm", "-f", volumes[f"{server}-data"]["name"]], check=True)
+        volume = [*engine_command(), "volume", "rm", "-f", volumes[f"{server}-data"]["name"]]
+        subprocess.run(volume, check=True)
         if code := compose("up", "-d", "--no-deps", "--wait", server):
             return code
     return compose(*command, *_inside("put-back", f"/archive/{archive.name}", *names))
@@ -124,8 +128,18 @@ def _agreed(held: list[str]) -> bool:
 
 
 def _processes() -> bool:
-    """Whether it is about local processes: those that run, else what `make up` would choose."""
-    return (PROJECT / ".run" / "supervisord.pid").exists() or engine_problem() is not None
+    """Whether it is about local processes: those that run, else what `make up` would choose.
+
+    Raises BackupError where an engine is installed that does not answer just now: its data would be taken for gone.
+    """
+    if processes_run():
+        return True
+    problem = engine_problem()
+    if problem is None:
+        return False
+    if setting("LOCAL") == "1" or not shutil.which(engine_command()[0]):
+        return True
+    raise BackupError(f"{problem}: start it, or set LOCAL=1 when it is about local processes, which do not run either")
 
 
 def _inside(*arguments: str) -> list[str]:

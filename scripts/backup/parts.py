@@ -84,7 +84,7 @@ class Prometheus(Folder):
         auth = ("prometheus", Path(self._password_file).read_text().strip()) if self._password_file else None
         try:
             path, verify = "/api/v1/admin/tsdb/snapshot", trusted(self._authority)
-            answer = httpx.post(self._url + path, auth=auth, timeout=300, verify=verify)
+            answer = httpx.post(self._url + path, auth=auth, timeout=300, verify=verify, trust_env=False)
         except httpx.HTTPError as error:
             raise BackupError(f"Prometheus at {self._url} makes no snapshot: {error}") from None
         if not answer.is_success:  # its reason, such as "admin APIs disabled"

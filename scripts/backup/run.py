@@ -16,6 +16,19 @@ from scripts.backup.archive import BackupError, Keys, Manifest, pack, unpack
 from scripts.backup.parts import Alertmanager, Folder, InFiles, Part, Prometheus, Sqlite
 
 Say = Callable[[str], None]
+#: The backend's settings that say where its stores are.
+STORE_SETTINGS = (
+    "DOCUMENT_STORE",
+    "SQLITE_PATH",
+    "VECTOR_STORE",
+    "QDRANT_PATH",
+    "QDRANT_HOST",
+    "QDRANT_PORT",
+    "QDRANT_API_KEY",
+    "MONGODB_URL",
+    "MONGODB_DATABASE",
+    "AUTHORITY_FILE",
+)
 
 
 @dataclass(frozen=True)
@@ -66,16 +79,7 @@ class Place:
         from app.core.config import Settings  # the backend's: what reaches its stores is set once
         from scripts.backup.servers import Mongo, Qdrant
 
-        names = (
-            "DOCUMENT_STORE",
-            "SQLITE_PATH",
-            "VECTOR_STORE",
-            "QDRANT_PATH",
-            "QDRANT_HOST",
-            "MONGODB_URL",
-            "AUTHORITY_FILE",
-        )
-        given = {name.lower(): value for name in names if (value := self.environment.get(name))}
+        given = {name.lower(): value for name in STORE_SETTINGS if (value := self.environment.get(name))}
         settings = Settings(**given)  # type: ignore[arg-type]
         if settings.document_store == "mongodb":
             yield Mongo(settings.mongodb_url.get_secret_value(), settings.mongodb_database)
@@ -119,6 +123,8 @@ def back_up(place: Place, say: Say) -> Path:
     with place.alone() as work:
         manifest = Manifest(now.isoformat(timespec="seconds"))
         parts = place.parts_here()
+        if "documents" not in {part.name for part in parts}:
+            raise BackupError(f"there are no documents in {place.data}: nothing was ever started here")
         for number, part in enumerate(parts, 1):
             since = time.monotonic()
             (work / part.name).mkdir()

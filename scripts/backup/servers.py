@@ -120,7 +120,9 @@ class Qdrant(Part):
     def _open(self) -> Iterator[httpx.Client]:
         try:
             verify = trusted(self._authority)
-            with httpx.Client(base_url=self._url, headers=self._headers, timeout=300, verify=verify) as client:
+            with httpx.Client(
+                base_url=self._url, headers=self._headers, timeout=300, verify=verify, trust_env=False
+            ) as client:
                 yield client
         except httpx.HTTPError as error:
             raise BackupError(f"Qdrant at {self._url} does not do as asked ({error}): does it run?") from None

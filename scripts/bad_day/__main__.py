@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
-from scripts.addresses import PROJECT
+from scripts.addresses import PROJECT, told
 from scripts.bad_day.faults import DAY, MINUTE, Fault, day, is_urgent, rules, spans
 from scripts.bad_day.simulate import Told, run
 from scripts.local.compose import load, settings
@@ -101,4 +101,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(told(main))

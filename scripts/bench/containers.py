@@ -13,7 +13,7 @@ import httpx
 
 from scripts.bench import PROJECT, Skipped
 from scripts.bench.usage import PROJECT_NAME, Restart, StackFailed, Usage, environment, until_ready
-from scripts.up import compose_command
+from scripts.containers import compose_command
 
 SERVICE = "com.docker.compose.service"
 #: Bringing everything up, on the slowest machine that one would still wait for (seconds).

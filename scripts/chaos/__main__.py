@@ -17,7 +17,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from scripts.addresses import PROJECT
+from scripts.addresses import PROJECT, told
 from scripts.bench.results import write
 from scripts.chaos import load
 from scripts.chaos.run import Chaos, Result
@@ -88,4 +88,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(told(main))

@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from scripts.addresses import PROJECT
+from scripts.addresses import PROJECT, told
 from scripts.drill import shorten
 from scripts.drill.drills import DRILLS, WITHOUT, Drill
 from scripts.drill.run import Result, run
@@ -155,4 +155,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(told(main))

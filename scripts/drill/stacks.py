@@ -11,11 +11,11 @@ from typing import Protocol
 import httpx
 
 from scripts import addresses
+from scripts.containers import compose_command
 from scripts.drill import load, shorten
 from scripts.local import compose
 from scripts.local.apart import Apart, NotHere, finder, lacking
 from scripts.local.supervise import Supervisor
-from scripts.up import compose_command
 
 #: The parts of a stack of its own, in the order of their start. Without the first four there is no drill at all.
 NEEDED = ("alert-inbox", "alertmanager", "prometheus", "backend")

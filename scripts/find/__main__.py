@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from scripts.addresses import PROJECT, address, setting
+from scripts.addresses import PROJECT, address, setting, told
 from scripts.find.links import links_or_reason
 from scripts.find.model import SourceError
 from scripts.find.options import OptionsError, parse
@@ -93,4 +93,4 @@ def main(environment: Mapping[str, str] = os.environ) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(told(main))

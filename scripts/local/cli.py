@@ -197,7 +197,7 @@ def main(arguments: Sequence[str] | None = None, project: Path = PROJECT) -> int
                 return stack.clean()
             case _:
                 return stack.logs(options.service, options.follow, options.lines)
-    except (ComposeError, SuperviseError) as error:
+    except (ComposeError, SuperviseError, OSError) as error:  # a full disk, a folder of somebody else's
         report.say(str(error))
         return 1
     except KeyboardInterrupt:

@@ -10,10 +10,11 @@ from typing import Any
 
 import yaml
 
+from scripts.addresses import SettingError
 from scripts.local.interpolation import InterpolationError, interpolate, last_variable, read_env_file
 
 
-class ComposeError(Exception):
+class ComposeError(SettingError):
     """The compose file or `.env` cannot be used; the message says where and why."""
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from scripts.addresses import PROJECT
+from scripts.addresses import PROJECT, told
 from scripts.report.board import SHORTEST, Board, Window, boards
 from scripts.report.options import Options, OptionsError, parse, time_zone
 from scripts.report.page import Section, render, section, stores
@@ -91,4 +91,4 @@ def main(environment: Mapping[str, str] = os.environ) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(told(main))

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from scripts.addresses import setting
+from scripts.addresses import setting, told
 from scripts.report.ask import Stores
 from scripts.report.board import Window, boards
 from scripts.report.options import OptionsError, duration, time_zone
@@ -73,4 +73,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(told(main))

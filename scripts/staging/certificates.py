@@ -52,6 +52,11 @@ def files() -> list[str]:
     return [AUTHORITY, AUTHORITY_KEY, *map(file_of, PARTS)]
 
 
+def look() -> None:
+    """Raises OSError where there is no openssl: better said before the first secret is made than after the last."""
+    _openssl("version")
+
+
 def make(folder: Path, rotate: str = "") -> list[str]:
     """Makes what is missing, and `rotate` anew; returns the files made. Raises OSError where openssl fails."""
     made = []

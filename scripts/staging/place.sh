@@ -62,8 +62,10 @@ served() { # what Prometheus' own programs and exporters take to speak TLS
 web() { # SERVICE USER: who may ask it, and how
   need "$1_web.yml"
   { cat "/from/staging/$1_web.yml" && served; } | put "$1" "$2" "$1_web.yml"
-  echo "basic_auth: {username: $1, password_file: /run/secrets/$1_password_of_$1}
-tls_config: {ca_file: /run/secrets/authority.pem}" | put "$1" "$2" check.yml # for its health check
+  {
+    echo "basic_auth: {username: $1, password_file: /run/secrets/$1_password_of_$1}"
+    [ -z "$tls" ] || echo "tls_config: {ca_file: /run/secrets/authority.pem}"
+  } | put "$1" "$2" check.yml # for its health check
 }
 
 mongodb_url() { # SERVICE USER NAME: the address with a password in it

@@ -57,6 +57,10 @@ BY_HAND = {
 COST = 8
 
 
+#: What is made from others.
+DERIVED = ("mongodb_url", "mongodb_exporter_url", "prometheus_web.yml", "alertmanager_web.yml", "users.caddy")
+
+
 def names() -> dict[str, str]:
     """Every secret that is made, with the services to start anew when it has changed."""
     pairs = {f"{part}_password_of_{client}": PARTS for part, clients in CLIENTS.items() for client in clients}
@@ -72,8 +76,11 @@ def make(folder: Path, rotate: str = "") -> list[str]:
     made = [name for name in names() if name == rotate or not (folder / name).is_file()]
     for name in made:
         write(folder, name, secrets.token_urlsafe(32))
-    for name, text in derived(folder).items() if made else ():
-        write(folder, name, text)
+    newest = max((folder / name).stat().st_mtime_ns for name in names())
+    files = [folder / name for name in DERIVED]
+    if not all(file.is_file() and file.stat().st_mtime_ns >= newest for file in files):
+        for name, text in derived(folder).items():
+            write(folder, name, text)
     return made
 
 
@@ -107,19 +114,19 @@ def derived(folder: Path) -> dict[str, str]:
 def main() -> int:
     """Makes them, and says what to do next."""
     rotate = setting("ROTATE")
+    made: list[str] = []
     try:
+        certificates.look()
         made = make(FOLDER, "" if rotate in certificates.names() else rotate)
         certified = certificates.make(FOLDER, rotate)
     except (ValueError, OSError) as error:
-        print(f"No secret was changed: {error}", file=sys.stderr)
+        _show(made)
+        print(f"{'It is not done' if made else 'No secret was changed'}: {error}", file=sys.stderr)
         return 1
     print(f"{len(made)} of {len(names())} secrets made in {FOLDER.relative_to(FOLDER.parents[1])}/, mode 0600.")
     if certified:
         print(f"{len(certified)} of {len(certificates.files())} files of certificates, for docker-compose.tls.yml.")
-    for name in (name for name in made if name in FOR_PEOPLE):
-        print(f"  {FOR_PEOPLE[name]:<34} {(FOLDER / name).read_text(encoding='ascii')}")
-    if set(made) & set(FOR_PEOPLE):
-        print("Keep what stands above: it is not shown again, and stands in the files alone.")
+    _show(made)
     if rotate in certificates.names():
         part = certificates.names()[rotate]
         which = f" --no-deps secrets {part}" if part else ""
@@ -131,6 +138,13 @@ def main() -> int:
         if "mongosh" in BY_HAND.get(rotate, ""):
             print("With docker-compose.tls.yml, mongosh takes --tls --tlsCAFile /run/secrets/authority.pem as well.")
     return 0
+
+
+def _show(made: list[str]) -> None:
+    for name in (name for name in made if name in FOR_PEOPLE):
+        print(f"  {FOR_PEOPLE[name]:<34} {(FOLDER / name).read_text(encoding='ascii')}")
+    if set(made) & set(FOR_PEOPLE):
+        print("Keep what stands above: it is not shown again, and stands in the files alone.")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.panel import Panel
 
+from scripts.addresses import told
 from scripts.tour import page
 from scripts.tour.place import NotYet, Place, wait
 from scripts.tour.steps import STEPS, Facts, Step
@@ -97,4 +98,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(told(main))

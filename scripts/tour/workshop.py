@@ -13,21 +13,29 @@ FOLDER = ".tour"
 #: The example: a rule, its tests, its page and the code of its panel.
 _OWN = Path(__file__).parent / "own"
 #: What is no part of the project's text, or far too large.
-_LEFT_OUT = shutil.ignore_patterns(
+_patterns = shutil.ignore_patterns(
     ".git",
     ".venv",
     ".tools",
     ".run",
     FOLDER,
-    "data",
+    ".data",
     "logs",
     "backups",
+    "reports",
     "__pycache__",
     ".*_cache",
     ".coverage*",
     "pictures",
     ".env",
 )
+
+
+def _left_out(folder: str, names: list[str]) -> set[str]:
+    secret = Path(folder).parent.name == "secrets"  # but for the page that says what belongs there
+    return _patterns(folder, names) | {name for name in names if secret and name != "README.md"}
+
+
 #: What `make check` holds metrics, panels and alerts to.
 _TESTS = ("tests/config/test_dashboards.py", "tests/config/test_rules.py", "tests/config/test_runbooks.py")
 #: What they say of the command that compares files, which has just been asked itself.
@@ -39,7 +47,7 @@ def open_copy(project: Path) -> Path:
     """A new copy of the project, without what was made in the last one."""
     copy = project / FOLDER
     shutil.rmtree(copy, ignore_errors=True)
-    shutil.copytree(project, copy, ignore=_LEFT_OUT, symlinks=True)
+    shutil.copytree(project, copy, ignore=_left_out, symlinks=True)
     (copy / ".venv").symlink_to(project / ".venv")
     return copy
 

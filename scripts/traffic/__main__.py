@@ -3,6 +3,7 @@
 import asyncio
 import sys
 
+from scripts.addresses import told
 from scripts.traffic.display import display
 from scripts.traffic.options import parse
 from scripts.traffic.questions import QuestionsError
@@ -32,4 +33,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(told(main))

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from scripts.addresses import PROJECT, address, setting
-from scripts.up import compose_command
+from scripts.containers import LABEL, compose_command, engine_command, origin
 from scripts.upgrade import decide, shared, versions
 from scripts.upgrade.shared import CHECKS, PART_SECONDS, PYTHON, Access, Say, run
 from scripts.upgrade.versions import UpgradeError
 
-_LABEL = "com.docker.compose."
 #: What a part writes: the authority that the gateway made for itself.
 _AUTHORITY = "/data/caddy/pki/authorities/local/root.crt"
 
@@ -29,21 +28,20 @@ class Containers:
     def __init__(self) -> None:
         """Raises UpgradeError if none runs, or the new version's compose file is not valid."""
         self._compose = compose_command()
-        self._engine = self._compose[0].removesuffix("-compose")
+        self._engine = engine_command()
         self._config = self._read()
         self._running: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        listed = [self._engine, "ps", "-aq", "--filter", f"label={_LABEL}project={self._config['name']}"]
+        listed = [*self._engine, "ps", "-aq", "--filter", f"label={LABEL}project={self._config['name']}"]
         if ids := run(listed, "the list of containers").split():
-            for one in json.loads(run([self._engine, "inspect", *ids], "a look at the containers")):
+            for one in json.loads(run([*self._engine, "inspect", *ids], "a look at the containers")):
                 labels = one["Config"]["Labels"]
-                if labels.get(f"{_LABEL}oneoff") != "True":
-                    self._running[labels[f"{_LABEL}service"]].append(one)
+                if labels.get(f"{LABEL}oneoff") != "True":
+                    self._running[labels[f"{LABEL}service"]].append(one)
         if not self._running:
             raise UpgradeError("Nothing runs here: `make up` starts the version that is checked out.")
-        labels = next(iter(self._running.values()))[0]["Config"]["Labels"]
-        if (folder := labels[f"{_LABEL}project.working_dir"]) != str(PROJECT):
+        folder, files = origin([one for ones in self._running.values() for one in ones])
+        if folder.resolve() != PROJECT.resolve():
             raise UpgradeError(f"the project {self._config['name']} was started in {folder}: `make upgrade` there")
-        files = [Path(file) for file in labels[f"{_LABEL}project.config_files"].split(",")]
         self.files = [str(file.relative_to(PROJECT)) for file in files if file.is_relative_to(PROJECT)]
         if "-f" not in self._compose:  # the overlays that it runs with; `make backup` is to know them, too
             os.environ["COMPOSE_FILE"] = os.pathsep.join(map(str, files))
@@ -68,7 +66,7 @@ class Containers:
                 tuple(service.get("depends_on", ())),
                 not service.get("profiles") and service.get("scale") != 0,
             )
-        running = {name: ones[0]["Config"]["Labels"][f"{_LABEL}config-hash"] for name, ones in self._running.items()}
+        running = {name: ones[0]["Config"]["Labels"][f"{LABEL}config-hash"] for name, ones in self._running.items()}
         return decide.changes(running, wanted, files, versions.services(old, self.files))
 
     def check(self, names: Collection[str], say: Say) -> None:
@@ -79,7 +77,7 @@ class Containers:
             self._ask("build", *built.values())
         for name, service in services.items():
             try:
-                run([self._engine, "image", "inspect", service["image"]], name)
+                run([*self._engine, "image", "inspect", service["image"]], name)
             except UpgradeError:
                 say(f"  fetching {service['image']}")
                 self._ask("pull", name)
@@ -100,10 +98,10 @@ class Containers:
 
     def remove(self, name: str) -> None:
         """By its containers: the files that are checked out may not know it."""
-        mine = [f"--filter=label={_LABEL}project={self._config['name']}", f"--filter=label={_LABEL}service={name}"]
-        if ids := run([self._engine, "ps", "-aq", *mine], name).split():
-            run([self._engine, "stop", *ids], name)
-            run([self._engine, "rm", "-f", *ids], name)
+        mine = [f"--filter=label={LABEL}project={self._config['name']}", f"--filter=label={LABEL}service={name}"]
+        if ids := run([*self._engine, "ps", "-aq", *mine], name).split():
+            run([*self._engine, "stop", *ids], name)
+            run([*self._engine, "rm", "-f", *ids], name)
 
     def restore(self, name: str, archive: Path) -> None:
         """The store's part of the archive alone; nothing else has to stop."""
@@ -118,7 +116,7 @@ class Containers:
         """The old images get back their names, which a build has given to the new ones."""
         for ones in self._running.values():
             with contextlib.suppress(UpgradeError):  # it was removed: it will be built or fetched anew
-                run([self._engine, "tag", ones[0]["Image"], ones[0]["Config"]["Image"]], "an old image")
+                run([*self._engine, "tag", ones[0]["Image"], ones[0]["Config"]["Image"]], "an old image")
         run([PYTHON, "-m", "scripts.receivers"], "what Alertmanager reads")
 
     def log(self, name: str) -> list[str]:

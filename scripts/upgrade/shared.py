@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from scripts import backup as backups
-from scripts.addresses import PROJECT
+from scripts.addresses import PROJECT, open_here
 from scripts.local.summary import telling_lines
 from scripts.upgrade.decide import Changes
 from scripts.upgrade.versions import UpgradeError
@@ -81,7 +81,7 @@ class Access:
         request = urllib.request.Request(url)  # noqa: S310 - from our own table
         if self.who and url.startswith(self.prometheus):
             request.add_header("Authorization", f"Basic {base64.b64encode(self.who.encode()).decode()}")
-        with urllib.request.urlopen(request, timeout=10, context=self.trust) as answer:  # noqa: S310
+        with open_here(request, self.trust) as answer:
             return bytes(answer.read())
 
     def down(self) -> set[str]:
@@ -145,5 +145,9 @@ def room() -> None:
 
 def back_up() -> Path:
     """Makes an archive of what runs; its path."""
-    run([PYTHON, "-m", "scripts.backup", "backup"], "the backup")
-    return backups.archives(backups.folder())[-1]
+    before = set(backups.archives(backups.folder()))
+    said = run([PYTHON, "-m", "scripts.backup", "backup"], "the backup")
+    made = [archive for archive in backups.archives(backups.folder()) if archive not in before]
+    if not made:
+        raise UpgradeError("\n  ".join(["the backup made no archive:", *telling_lines(said)]))
+    return made[-1]

@@ -1,5 +1,11 @@
 """Settings come from the environment, then from .env, and mean there what they mean to Compose."""
 
+import http.server
+import os
+import subprocess
+import sys
+import threading
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -7,6 +13,8 @@ import pytest
 from scripts import addresses
 from scripts.addresses import port, setting
 from scripts.local.lookup import look
+
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -44,3 +52,35 @@ def test_programs_are_looked_for_in_the_folders_that_it_names(dotenv: Path, tmp_
     assert look(tool.name) is None
     dotenv.write_text(f"TOOLS_PATH={tool.parent}\n")
     assert look(tool.name) == str(tool)
+
+
+def test_what_is_here_is_not_asked_by_way_of_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Answer(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"here")
+
+        def log_message(self, *_: object) -> None: ...
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        with addresses.open_here(urllib.request.Request(f"http://127.0.0.1:{server.server_port}/")) as answer:
+            assert answer.read() == b"here"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("name", ["report", "report.view", "traffic", "tour", "chaos", "live", "bad_day"])
+def test_a_port_that_is_none_is_told_in_a_sentence_by_every_command(name: str) -> None:
+    ports = dict.fromkeys(("PORT_BACKEND", "PORT_PROMETHEUS", "PORT_LOKI", "PORT_GRAFANA"), "abc")
+    answer = subprocess.run(
+        [sys.executable, "-m", f"scripts.{name}"],
+        cwd=REPOSITORY, env={**os.environ, **ports, "AUTO": "1", "MINUTES": "1"}, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert answer.returncode == 2
+    assert "is not a port" in answer.stderr
+    assert "Traceback" not in answer.stderr

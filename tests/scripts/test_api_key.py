@@ -73,7 +73,7 @@ def test_what_makes_no_sense_is_refused(project: Path, environment: dict[str, st
 
 def test_where_containers_run_the_backends_own_makes_it(project: Path) -> None:
     docker = project / "docker"
-    docker.write_text('#!/bin/sh\n[ "$1" = info ] || echo "$@"\n')
+    docker.write_text('#!/bin/sh\ncase "$*" in info|*version|ps*) ;; *) echo "$@" ;; esac\n')
     docker.chmod(0o755)
     path = f"{project}:{os.environ['PATH']}"
     said = api_key(project, NAME="kiosk", SCOPES="chat,documents", RATE="5", LOCAL="", PATH=path).stdout

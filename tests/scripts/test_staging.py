@@ -175,3 +175,41 @@ def test_little_room_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
     (finding,) = check.disk()
     assert finding.fatal
     assert finding.advice.startswith("free some")
+
+
+@pytest.mark.parametrize("name", secrets.DERIVED)
+def test_what_is_made_from_others_is_made_again_where_it_is_missing(folder: Path, name: str) -> None:
+    secrets.make(folder)
+    before = (folder / name).read_text()
+    (folder / name).unlink()
+    assert secrets.make(folder) == []
+    assert (folder / name).read_text().count("\n") == before.count("\n")
+
+
+def test_what_is_made_from_others_is_made_again_where_it_is_older(folder: Path) -> None:
+    secrets.make(folder)
+    (folder / "mongodb_backend_password").write_text("of a run that was interrupted")
+    secrets.make(folder)
+    assert "of a run that was interrupted" in (folder / "mongodb_url").read_text()
+
+
+def test_without_openssl_no_secret_is_made(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert secrets.main() == 1
+    assert "No secret was changed: openssl is not here" in capsys.readouterr().err
+    assert not folder.exists()
+
+
+def test_what_was_made_is_shown_though_the_rest_fails(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(certificates, "make", full)
+    assert secrets.main() == 1
+    said = capsys.readouterr()
+    assert (folder / "grafana_admin_password").read_text() in said.out
+    assert "It is not done: No space left on device" in said.err

@@ -259,3 +259,23 @@ def test_room_for_a_backup_is_wanted(tmp_path: Path, monkeypatch: pytest.MonkeyP
     os.truncate(archive, 1 << 42)  # holes take no room
     with pytest.raises(UpgradeError, match="BACKUP_DIR"):
         shared.room()
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_the_backup_of_an_upgrade_is_the_one_that_it_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: bool
+) -> None:
+    monkeypatch.setattr(shared.backups, "folder", lambda: tmp_path)
+    (tmp_path / "specola-20990101T000000Z.tar").touch()  # of a clock that was wrong
+
+    def run(*_: object) -> str:
+        if made:
+            (tmp_path / "specola-20260101T000000Z.tar").touch()
+        return "nothing was there"
+
+    monkeypatch.setattr(shared, "run", run)
+    if made:
+        assert shared.back_up().name == "specola-20260101T000000Z.tar"
+        return
+    with pytest.raises(UpgradeError, match="made no archive:\n  nothing was there"):
+        shared.back_up()

@@ -12,6 +12,8 @@ import pytest
 
 from scripts.backup import __main__ as backup
 from scripts.backup import command
+from scripts.backup.run import STORE_SETTINGS
+from scripts.local.compose import load
 
 #: Fails at what contains FAIL_AT; `occupied` and `ps` say HELD and RUNNING; `info` is an engine that answers.
 ENGINE = """#!/bin/sh
@@ -38,7 +40,8 @@ class Engine:
 
     @property
     def calls(self) -> list[str]:
-        return [line for line in self._calls.read_text().splitlines() if line != "info"]
+        lines = self._calls.read_text().splitlines()
+        return [line for line in lines if line not in ("info", "compose version") and not line.startswith("ps -aq")]
 
 
 @pytest.fixture
@@ -155,9 +158,50 @@ def test_whoever_names_no_archive_sees_those_there_are(
     assert backup.main(["restore"]) == 1
     assert f"There is no archive in {tmp_path / 'mine'}." in capsys.readouterr().err
     (tmp_path / "mine").mkdir()
-    (tmp_path / "mine/specola-2.tar.age").touch()
+    archive = tmp_path / "mine" / "specola-20260102T030405Z.tar.age"
+    archive.touch()
+    (tmp_path / "mine" / "specola-golden.tar").touch()
     assert backup.main(["restore"]) == 1
-    assert f"say which: make restore FROM=…\n  {tmp_path / 'mine/specola-2.tar.age'}" in capsys.readouterr().err
+    assert f"say which: make restore FROM=…\n  {archive}\n" in capsys.readouterr().err
+
+
+def test_no_archive_of_nothing_is_made_while_the_engine_is_away(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FAIL_AT", "info")
+    assert backup.main(["backup"]) == 1
+    assert "engine answers: start it, or set LOCAL=1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("COMPOSE", "docker 'compose", "COMPOSE=docker 'compose cannot be read"),
+        ("LOCAL", "1", "nothing was ever started"),
+    ],
+)
+def test_why_there_is_no_backup_is_a_sentence(
+    engine: Engine,
+    name: str,
+    value: str,
+    told: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv(name, value)
+    nowhere = {"DATA_DIR": "data", "BACKUPS": "mine", "BACKUP_KEY": "key", "SQLITE_PATH": "data/backend-data/a.db"}
+    environment = {key: str(tmp_path / path) for key, path in nowhere.items()}
+    environment |= {"PROMETHEUS_URL": "", "DOCUMENT_STORE": "sqlite", "VECTOR_STORE": "local"}
+    monkeypatch.setattr(command, "place", lambda: command.run.Place.of(environment))
+    assert backup.main(["backup"]) == 1
+    assert told in capsys.readouterr().err
+
+
+def test_the_container_is_told_all_that_reaches_the_stores() -> None:
+    """What the backend reads from `.env` itself, and this service has to be given."""
+    given = load(command.PROJECT)["backup"].environment
+    assert set(STORE_SETTINGS) - {"SQLITE_PATH", "QDRANT_PATH", "AUTHORITY_FILE"} <= set(given)
 
 
 def test_an_archive_that_there_is_not_is_named(engine: Engine, capsys: pytest.CaptureFixture[str]) -> None:

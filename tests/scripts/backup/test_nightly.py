@@ -52,6 +52,15 @@ def test_old_archives_go_and_the_newest_stays_however_old(tmp_path: Path) -> Non
     assert said == [f"removed {names[0]}, which is older than 14 days"]
 
 
+def test_a_copy_under_another_name_is_neither_the_newest_nor_removed(tmp_path: Path) -> None:
+    (tmp_path / "specola-20200101T000000Z.tar").touch()
+    (tmp_path / "specola-golden.tar").touch()
+    (newest,) = place(tmp_path).archives()
+    assert newest.name == "specola-20200101T000000Z.tar"
+    prune(place(tmp_path), 1, lambda _: None)
+    assert (tmp_path / "specola-golden.tar").exists()
+
+
 def test_an_archive_within_its_days_stays(tmp_path: Path) -> None:
     stamps = [f"specola-{datetime.now(UTC):%Y%m%dT%H%M}{second:02}Z.tar" for second in (1, 2)]
     for name in stamps:

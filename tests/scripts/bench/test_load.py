@@ -1,6 +1,7 @@
 """What the load generators say is read, and what they could not do is an error."""
 
 import shutil
+import socket
 import sys
 from pathlib import Path
 
@@ -66,7 +67,8 @@ def test_without_the_generators_it_is_said_which_are_missing(monkeypatch: pytest
 def test_a_port_in_use_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "START_SECONDS", 0.5)
     with (
+        socket.create_server(("127.0.0.1", 0)) as another,
         pytest.raises(LoadFailed, match="no server at"),
-        server.served("bare", 1, tmp_path / "bare", ""),
+        server.served("bare", another.getsockname()[1], tmp_path / "bare", ""),
     ):
         pass

@@ -144,5 +144,5 @@ def test_a_compose_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def test_a_broken_env_file_is_named_with_the_line(tmp_path: Path) -> None:
-    with pytest.raises(ComposeError, match=r"\.env: line 1: "):
+    with pytest.raises(ComposeError, match=r"\.env: line 1 is not NAME=value"):
         services(tmp_path, dotenv="two words")

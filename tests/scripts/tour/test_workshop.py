@@ -14,7 +14,7 @@ pytestmark = pytest.mark.timeout(400)
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     folder = tmp_path / "project"
-    shutil.copytree(PROJECT, folder, ignore=workshop._LEFT_OUT, symlinks=True)
+    shutil.copytree(PROJECT, folder, ignore=workshop._left_out, symlinks=True)
     (folder / ".venv").symlink_to(PROJECT / ".venv")
     return workshop.open_copy(folder)
 
@@ -36,3 +36,15 @@ def test_a_panel_whose_file_was_not_written_is_told(copy: Path) -> None:
         board.read_text(encoding="utf-8").replace('title="Error Rate"', 'title="Errors"'), encoding="utf-8"
     )
     assert 'is "Error Rate" in the file and "Errors" in the code' in workshop.check(copy)
+
+
+def test_neither_data_nor_secrets_are_copied(tmp_path: Path) -> None:
+    for name in (".data/backend-data/a.db", ".data/wal", "secrets/staging/key", "secrets/backup/key", "kept/data/x"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "secrets/backup/README.md").touch()
+    copy = workshop.open_copy(tmp_path)
+    assert sorted(str(path.relative_to(copy)) for path in copy.rglob("*") if path.is_file()) == [
+        "kept/data/x",
+        "secrets/backup/README.md",
+    ]
