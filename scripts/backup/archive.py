@@ -24,6 +24,10 @@ class BackupError(Exception):
     """A backup or a restore that cannot be; the message says what stands in the way, where, and what to do."""
 
 
+class NothingYet(BackupError):
+    """There is no data so far of what has to be in every backup."""
+
+
 @dataclass
 class Manifest:
     """What an archive holds. `parts`: of each store its kind and, of a folder, the owner's user and group id."""

@@ -8,11 +8,11 @@ from zoneinfo import ZoneInfo
 from prometheus_client import CollectorRegistry, Counter, start_http_server
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from scripts.backup.archive import BackupError
+from scripts.backup.archive import BackupError, NothingYet
 from scripts.backup.run import Place, Say, back_up, made, prune
 
-#: Between two looks at the clock, and after a failure before the next attempt.
-POLL_SECONDS, RETRY_SECONDS = 30.0, 1800.0
+#: Between two looks at the clock, at a stack that comes up for the first time, and after a failure.
+POLL_SECONDS, SOON_SECONDS, RETRY_SECONDS = 30.0, 5.0, 1800.0
 
 
 def due(now: datetime, newest: float, at: str) -> bool:
@@ -57,13 +57,17 @@ def serve(place: Place, say: Say) -> None:
     say(f"a backup a day at {at} ({zone}), kept {days:g} days in {place.backups}")
     wait_until = 0.0
     while True:
+        pause = POLL_SECONDS
         newest = place.archives()[-1:]
         if time.monotonic() > wait_until and due(datetime.now(zone), made(newest[0]) if newest else 0, at):
             try:
                 back_up(place, say)
                 prune(place, days, say)
+            except NothingYet as error:
+                pause = SOON_SECONDS
+                say(f"no backup is made so far: {error}")
             except (BackupError, OSError) as error:
                 failures.inc()
                 wait_until = time.monotonic() + RETRY_SECONDS
                 say(f"no backup was made: {error}; the next attempt is in {RETRY_SECONDS / 60:.0f} minutes")
-        time.sleep(POLL_SECONDS)
+        time.sleep(pause)

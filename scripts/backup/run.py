@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from scripts.backup import archives
-from scripts.backup.archive import BackupError, Keys, Manifest, pack, unpack
+from scripts.backup.archive import BackupError, Keys, Manifest, NothingYet, pack, unpack
 from scripts.backup.parts import Alertmanager, Folder, InFiles, Part, Prometheus, Sqlite
 
 Say = Callable[[str], None]
@@ -124,7 +124,7 @@ def back_up(place: Place, say: Say) -> Path:
         manifest = Manifest(now.isoformat(timespec="seconds"))
         parts = place.parts_here()
         if "documents" not in {part.name for part in parts}:
-            raise BackupError(f"there are no documents in {place.data}: nothing was ever started here")
+            raise NothingYet(f"there are no documents in {place.data}: nothing was ever started here")
         for number, part in enumerate(parts, 1):
             since = time.monotonic()
             (work / part.name).mkdir()

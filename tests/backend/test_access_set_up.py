@@ -25,7 +25,7 @@ async def keys(tmp_path: Path) -> AsyncIterator[ApiKeys]:
 async def test_what_is_stored_of_a_key_does_not_give_it_away(keys: ApiKeys) -> None:
     key = await keys.make("someone", ["documents", "chat"], 60)
     (record,) = await keys.all()
-    assert key.rsplit("-", 1)[1] not in str(record)
+    assert key[-20:] not in str(record)
     assert (record["scopes"], record["rate_per_minute"]) == (["chat", "documents"], 60)
     assert await keys.make("someone else", ["chat"], 0) != key
 

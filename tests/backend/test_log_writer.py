@@ -223,15 +223,18 @@ def test_what_waits_for_a_slow_reader_is_bounded_and_arrives_in_whole_lines(monk
 
 
 @contextlib.contextmanager
-def slow_reader(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytes]]:
-    """Of standard output: 4 kB each 15 ms, so that none waits long for the next. It ends when all of it was read."""
+def slow_reader(monkeypatch: pytest.MonkeyPatch, hiccup: float = 0.0) -> Iterator[list[bytes]]:
+    """Of standard output: 4 kB each 15 ms, so that none waits long for the next. It ends when all of it was read.
+
+    `hiccup`: a pause in the middle (seconds).
+    """
     reading, writing = os.pipe()
     read: list[bytes] = []
 
     def take() -> None:
         while piece := os.read(reading, PIPE_BYTES):
             read.append(piece)
-            time.sleep(0.015)
+            time.sleep(hiccup if len(read) == 30 else 0.015)
 
     reader = threading.Thread(target=take)
     reader.start()
@@ -250,8 +253,9 @@ def test_a_reader_that_is_slow_holds_up_no_write(monkeypatch: pytest.MonkeyPatch
         assert time.monotonic() - begun < 0.5
 
 
-def test_a_slow_reader_has_all_lines_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    with slow_reader(monkeypatch) as read:
+@pytest.mark.parametrize("hiccup", [0.015, 0.1])
+def test_a_slow_reader_has_all_lines_at_the_end(monkeypatch: pytest.MonkeyPatch, hiccup: float) -> None:
+    with slow_reader(monkeypatch, hiccup) as read:
         writer = HeldWriter(None, 1_000, compose)
         for _ in range(200):
             writer.put("info", b"x" * 999 + b"\n")

@@ -15,6 +15,8 @@ WAITING_BYTES = 1_048_576
 PATIENCE_MS = 20
 #: How long the end gives a reader that goes on reading (milliseconds).
 LAST_PATIENCE_MS = 2_000
+#: And how long it may pause meanwhile on a machine that is busy, before it counts as one that does not read.
+LAST_PAUSE_MS = 250
 
 
 class Stdout:
@@ -30,7 +32,7 @@ class Stdout:
         if fits:
             self._waiting += data
         try:
-            self._drain(PATIENCE_MS)
+            self._drain(PATIENCE_MS, PATIENCE_MS)
         except (OSError, ValueError, AttributeError):  # closed, or none at all
             self._waiting = b""
             return False
@@ -40,9 +42,9 @@ class Stdout:
         """Gives what still waits to a reader that is slow, not to one that does not read: nothing is written later."""
         with contextlib.suppress(OSError, ValueError, AttributeError):
             self._stuck = False
-            self._drain(LAST_PATIENCE_MS)
+            self._drain(LAST_PATIENCE_MS, LAST_PAUSE_MS)
 
-    def _drain(self, limit_ms: float) -> None:
+    def _drain(self, limit_ms: float, pause_ms: float) -> None:
         if not self._waiting:
             return
         try:
@@ -58,7 +60,7 @@ class Stdout:
         position, end = 0, time.monotonic() + limit_ms / 1000
         with contextlib.suppress(BlockingIOError):
             while position < len(self._waiting) and (left := end - time.monotonic()) > 0:
-                if not poll.poll(0 if self._stuck else min(PATIENCE_MS, left * 1000)):
+                if not poll.poll(0 if self._stuck else min(pause_ms, left * 1000)):
                     break
                 self._stuck = False
                 position += os.write(descriptor, self._waiting[position : position + piece])

@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from scripts.backup.archive import BackupError
+from scripts.backup import nightly
+from scripts.backup.archive import BackupError, NothingYet
 from scripts.backup.nightly import Newest, due
 from scripts.backup.run import Place, made, prune
 
@@ -67,6 +68,40 @@ def test_an_archive_within_its_days_stays(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     prune(place(tmp_path), 1, print)
     assert sorted(path.name for path in tmp_path.iterdir()) == stamps
+
+
+class Slept(Exception):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("error", "pauses"),
+    [(NothingYet("no documents"), [5.0, 5.0, 30.0]), (BackupError("a full disk"), [30.0, 30.0, 30.0])],
+)
+def test_a_stack_that_comes_up_for_the_first_time_is_looked_at_again_soon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BackupError, pauses: list[float]
+) -> None:
+    slept: list[float] = []
+    attempts = [error, error, None]
+
+    def back_up(*_: object) -> None:
+        if failure := attempts.pop(0):
+            raise failure
+        (tmp_path / f"specola-{datetime.now(UTC):%Y%m%dT%H%M%S}Z.tar").touch()
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 3:
+            raise Slept
+
+    monkeypatch.setattr(nightly, "back_up", back_up)
+    monkeypatch.setattr(nightly.time, "sleep", sleep)
+    monkeypatch.setattr(nightly, "start_http_server", lambda *_: None)
+    environment = {"BACKUP_AT": "02:30", "TIMEZONE": "UTC", "BACKUP_KEEP_DAYS": "1", "PORT": "0", "HOST": ""}
+    with pytest.raises(Slept):
+        nightly.serve(Place(tmp_path, tmp_path, tmp_path / "key", "", environment), lambda _: None)
+    assert slept == pauses
+    assert len(attempts) == (0 if isinstance(error, NothingYet) else 2), "a failure is tried again half an hour later"
 
 
 def test_prometheus_is_told_of_the_newest_archive(tmp_path: Path) -> None:
