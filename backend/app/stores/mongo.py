@@ -7,6 +7,7 @@ pymongo's own AsyncMongoClient has motor's shape: the change is these imports, a
 import logging
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 from typing import Any, ClassVar, Literal, cast
 
@@ -53,7 +54,7 @@ class MongoDocumentStore(DocumentStore):
         try:
             about = await self._client.admin.command("buildInfo")
             if str(about.get("ferretdbVersion", "")).startswith("v1."):
-                logger.info("the server is FerretDB 1.x, whose findAndModify is not atomic: claims take turns")
+                logger.info("the server is FerretDB 1.x, whose changes are not atomic: they take turns")
                 self._turns = Turns(self._client[self._name], lease_seconds=2 * self._timeout_seconds)
             for collection, fields in INDEXES:
                 keys = [(field, ASCENDING) for field in (*fields, "_id")]
@@ -120,14 +121,16 @@ class MongoDocumentStore(DocumentStore):
         return [found["_id"] for found in await cursor.to_list(limit)]
 
     async def _update(self, collection: str, where: Where, changes: Mapping[str, Any]) -> int:
-        result = await self._collection(collection).update_many(_filter(where), {"$set": dict(changes)})
+        async with self._turn(collection):
+            result = await self._collection(collection).update_many(_filter(where), {"$set": dict(changes)})
         return result.matched_count
 
     async def _claim(self, collection: str, where: Where, changes: Mapping[str, Any], oldest_by: str) -> Record | None:
-        if self._turns is None:
+        async with self._turn(collection):
             return await self._take(collection, where, changes, oldest_by)
-        async with self._turns.turn(collection):
-            return await self._take(collection, where, changes, oldest_by)
+
+    def _turn(self, collection: str) -> AbstractAsyncContextManager[None]:
+        return self._turns.turn(collection) if self._turns else nullcontext()
 
     async def _take(self, collection: str, where: Where, changes: Mapping[str, Any], oldest_by: str) -> Record | None:
         found = await self._collection(collection).find_one_and_update(

@@ -1,8 +1,8 @@
-"""One claim at a time, for servers that speak MongoDB's protocol without its atomic findAndModify.
+"""One change at a time, for servers that speak MongoDB's protocol without its atomic changes.
 
 FerretDB 1.x reads the record, changes it and writes it back in separate steps: of sixty claimers of fifty records,
-many get the same one. What it does keep is that an id is inserted once, so a record with a fixed id serves as a
-lock. MongoDB needs none of this and does not use it.
+many get the same one, and of two updates of one record one may undo the other. What it does keep is that an id is
+inserted once, so a record with a fixed id serves as a lock. MongoDB needs none of this and does not use it.
 """
 
 import asyncio
