@@ -65,6 +65,7 @@ def settings(provider: Provider, redaction: bool, content: bool) -> dict[str, st
         "AI_CIRCUIT_FAILURES": "100000",  # every request shall reach the provider
         "MAX_QUEUED_JOBS": "100000",
         "INDEXING_WORKERS": "4",
+        "INDEXING_MAX_ATTEMPTS": "1",  # what a nonsensical answer leaves behind is there after the first
         "LOG_REDACTION": str(redaction).lower(),
         "LOG_CONTENT": str(content).lower(),
     }
