@@ -6,7 +6,7 @@ import sys
 
 from scripts.addresses import PROJECT
 from scripts.local.compose import ComposeError, load
-from scripts.up import EngineRefused, compose, engine_problem
+from scripts.up import EngineRefused, compose, engine_problem, processes_run
 
 
 def words() -> list[str]:
@@ -23,7 +23,7 @@ def main() -> int:
     """Asks the backend's container; where processes run, or no engine answers, the embedded store."""
     try:
         command = ["python", "-m", "app.keys", *words()]
-        if not (PROJECT / ".run" / "supervisord.pid").exists() and engine_problem() is None:
+        if not processes_run() and engine_problem() is None:
             return compose("exec", "-T", "backend", *command)
         local = load(PROJECT, os.environ)["backend"].local
     except (ComposeError, EngineRefused, ValueError) as error:

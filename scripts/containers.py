@@ -8,7 +8,8 @@ import os
 import re
 import shlex
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,14 @@ def project_name() -> str:
     return setting("COMPOSE_PROJECT_NAME") or (default[1] if default else PROJECT.name.lower())
 
 
+def listed(project: str, ask: Callable[[list[str]], str]) -> list[dict[str, Any]]:
+    """What the engine says of each container of a project, but for those of single runs. `ask` runs a command."""
+    engine = engine_command()
+    ids = ask([*engine, "ps", "-aq", "--filter", f"label={LABEL}project={project}"]).split()
+    found = json.loads(ask([*engine, "inspect", *ids]) or "[]") if ids else []
+    return [one for one in found if one["Config"]["Labels"].get(f"{LABEL}oneoff") != "True"]
+
+
 def origin(containers: Sequence[dict[str, Any]]) -> tuple[Path, list[Path]]:
     """The folder and the compose files that the containers were started with: those of the youngest.
 
@@ -55,18 +64,17 @@ def origin(containers: Sequence[dict[str, Any]]) -> tuple[Path, list[Path]]:
     return Path(labels.get(f"{LABEL}project.working_dir", "")), [Path(file) for file in files if file]
 
 
-def follow() -> set[str]:
+@cache
+def follow() -> frozenset[str]:
     """Has Compose use the files that the stack runs with, where neither COMPOSE nor COMPOSE_FILE names any.
 
-    Without that `make up` would replace a staging that was started with its overlay by the open stack. Returns the
-    services that have a container. Raises ValueError when the stack of this name was started from another folder.
+    Without that `make up` would replace a staging that was started with its overlay by the open stack. Asked once a
+    command: returns the services that have a container. Raises ValueError when the stack of this name was started from
+    another folder.
     """
-    engine, own = engine_command(), f"label={LABEL}project={project_name()}"
-    ids = _ask([*engine, "ps", "-aq", "--filter", own]).split()
-    found = json.loads(_ask([*engine, "inspect", *ids]) or "[]") if ids else []
-    containers = [one for one in found if one["Config"]["Labels"].get(f"{LABEL}oneoff") != "True"]
+    containers = listed(project_name(), _ask)
     if not containers:
-        return set()
+        return frozenset()
     folder, files = origin(containers)
     if folder.is_dir() and folder.resolve() != PROJECT.resolve():
         raise ValueError(
@@ -80,7 +88,7 @@ def follow() -> set[str]:
         os.environ["COMPOSE_FILE"] = os.pathsep.join(map(str, files))
         names = ", ".join(file.name for file in files)
         print(f"With the files that it runs with: {names} (COMPOSE_FILE names others).", flush=True)
-    return {one["Config"]["Labels"].get(f"{LABEL}service", "") for one in containers}
+    return frozenset(one["Config"]["Labels"].get(f"{LABEL}service", "") for one in containers)
 
 
 def _ask(command: Sequence[str]) -> str:

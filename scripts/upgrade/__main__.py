@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from scripts import receivers
 from scripts.addresses import PROJECT
-from scripts.up import EngineRefused, engine_problem
+from scripts.up import EngineRefused, engine_problem, processes_run
 from scripts.upgrade import versions
 from scripts.upgrade.shared import Stack
 from scripts.upgrade.steps import Upgrade
@@ -75,7 +75,7 @@ def _go(to: str) -> NoReturn:
 
 
 def _stack() -> Stack:
-    if (PROJECT / ".run" / "supervisord.pid").exists():
+    if processes_run():
         from scripts.upgrade.processes import Processes
 
         return Processes()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.addresses import PROJECT, address, setting
-from scripts.containers import LABEL, compose_command, engine_command, origin
+from scripts.containers import LABEL, compose_command, engine_command, listed, origin
 from scripts.upgrade import decide, shared, versions
 from scripts.upgrade.shared import CHECKS, PART_SECONDS, PYTHON, Access, Say, run
 from scripts.upgrade.versions import UpgradeError
@@ -31,15 +31,12 @@ class Containers:
         self._engine = engine_command()
         self._config = self._read()
         self._running: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        listed = [*self._engine, "ps", "-aq", "--filter", f"label={LABEL}project={self._config['name']}"]
-        if ids := run(listed, "the list of containers").split():
-            for one in json.loads(run([*self._engine, "inspect", *ids], "a look at the containers")):
-                labels = one["Config"]["Labels"]
-                if labels.get(f"{LABEL}oneoff") != "True":
-                    self._running[labels[f"{LABEL}service"]].append(one)
-        if not self._running:
+        containers = listed(self._config["name"], lambda command: run(command, "a look at the containers"))
+        for one in containers:
+            self._running[one["Config"]["Labels"][f"{LABEL}service"]].append(one)
+        if not containers:
             raise UpgradeError("Nothing runs here: `make up` starts the version that is checked out.")
-        folder, files = origin([one for ones in self._running.values() for one in ones])
+        folder, files = origin(containers)
         if folder.resolve() != PROJECT.resolve():
             raise UpgradeError(f"the project {self._config['name']} was started in {folder}: `make upgrade` there")
         self.files = [str(file.relative_to(PROJECT)) for file in files if file.is_relative_to(PROJECT)]

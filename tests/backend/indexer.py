@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,28 @@ from app.services.indexing import IndexingService
 from app.stores.documents import DocumentStore
 from app.stores.factory import build_document_store, build_vector_store
 from app.stores.vectors import VectorStore
+
+
+def failing_first(call: Callable[..., Awaitable[Any]], failures: list[Exception]) -> Callable[..., Awaitable[Any]]:
+    """The call, which raises these first, one a time."""
+
+    async def fail_or_call(*arguments: Any) -> Any:
+        if failures:
+            raise failures.pop(0)
+        return await call(*arguments)
+
+    return fail_or_call
+
+
+class Hanging:
+    """A call that does not end; `reached` is set once it was made."""
+
+    def __init__(self) -> None:
+        self.reached = asyncio.Event()
+
+    async def __call__(self, *_: object) -> None:
+        self.reached.set()
+        await asyncio.sleep(60)
 
 
 @dataclass(frozen=True)

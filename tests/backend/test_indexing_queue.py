@@ -18,7 +18,7 @@ from app.services.indexing import IndexingService
 from app.services.metrics_service import metrics
 from app.stores.documents import StoreUnavailable
 from tests.backend.conftest import make_settings, started
-from tests.backend.indexer import Indexer, opened
+from tests.backend.indexer import Hanging, Indexer, opened
 
 
 @pytest.fixture
@@ -165,3 +165,49 @@ async def test_a_clock_that_was_set_back_takes_nothing_off_the_duration(indexer:
     assert await indexer.service._work_once() == "done"
     assert (await indexer.service.job(job["id"]))["status"] == "completed"
     assert metrics.indexing_duration._sum.get() >= before
+
+
+@pytest.mark.parametrize("where", ["ping", "replace"])
+async def test_a_process_that_is_told_to_stop_gives_its_job_back(
+    indexer: Indexer, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    slow = Hanging()
+    monkeypatch.setattr(indexer.vectors, where, slow)
+    job = await indexer.service.accept("a.txt", "text", b"a text")
+    worker = asyncio.create_task(indexer.service.run())
+    await slow.reached.wait()
+    assert (await indexer.service.job(job["id"]))["status"] == "running"
+    worker.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await worker
+    left = await indexer.service.job(job["id"])
+    assert (left["status"], left["attempts"], left["queued_at"]) == ("queued", 0, job["queued_at"])
+
+
+async def test_a_process_that_stops_after_a_job_ended_leaves_it_so(
+    indexer: Indexer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = Hanging()
+    job = await indexer.service.accept("a.txt", "text", b"a text")
+    monkeypatch.setattr(indexer.store, "delete", slow)
+    worker = asyncio.create_task(indexer.service.run())
+    await slow.reached.wait()
+    worker.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await worker
+    assert (await indexer.service.job(job["id"]))["status"] == "completed"
+
+
+async def test_a_process_stops_though_its_store_does_not_answer(
+    indexer: Indexer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = Hanging()
+    monkeypatch.setattr(indexing, "LETTING_GO_SECONDS", 0.05)
+    await indexer.service.accept("a.txt", "text", b"a text")
+    monkeypatch.setattr(indexer.store, "update", slow)
+    worker = asyncio.create_task(indexer.service.run())
+    await slow.reached.wait()
+    worker.cancel()
+    async with asyncio.timeout(1):
+        with pytest.raises(asyncio.CancelledError):
+            await worker

@@ -14,7 +14,7 @@ from app.services.ai.base import AIError
 from app.services.extraction import ExtractionUnavailable, extract_safely
 from app.stores.errors import StoreRefused, StoreUnavailable
 from tests.backend.conftest import make_settings
-from tests.backend.indexer import Indexer, opened
+from tests.backend.indexer import Indexer, failing_first, opened
 
 
 @pytest.fixture
@@ -118,16 +118,8 @@ async def test_a_document_that_the_vector_store_refuses_is_failed_after_its_atte
 async def test_a_document_that_cannot_be_stored_just_now_waits_longer_each_time(
     indexer: Indexer, pauses: list[tuple[int, float, float]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    replace, failures = indexer.vectors.replace, 4
-
-    async def full(*arguments: Any) -> None:
-        nonlocal failures
-        failures -= 1
-        if failures >= 0:
-            raise StoreUnavailable("Qdrant at here failed to upsert: HTTP 500 Internal Server Error.")
-        await replace(*arguments)
-
-    monkeypatch.setattr(indexer.vectors, "replace", full)
+    full = [StoreUnavailable("Qdrant at here failed to upsert: HTTP 500 Internal Server Error.")] * 4
+    monkeypatch.setattr(indexer.vectors, "replace", failing_first(indexer.vectors.replace, [*full]))
     job = await indexer.service.accept("a.txt", "text", b"a text")
     async with indexer.working():
         ended = await indexer.ended(job)
@@ -140,16 +132,8 @@ async def test_a_document_that_cannot_be_stored_just_now_waits_longer_each_time(
 async def test_nothing_is_embedded_while_the_vector_store_takes_no_write(
     indexer: Indexer, read: list[str], embedded: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    removal, failures = indexer.vectors._remove, 3
-
-    async def full(*arguments: Any) -> None:
-        nonlocal failures
-        failures -= 1
-        if failures >= 0:
-            raise StoreUnavailable("Qdrant at here failed to delete: HTTP 500 Internal Server Error.")
-        await removal(*arguments)
-
-    monkeypatch.setattr(indexer.vectors, "_remove", full)
+    full = [StoreUnavailable("Qdrant at here failed to delete: HTTP 500 Internal Server Error.")] * 3
+    monkeypatch.setattr(indexer.vectors, "_remove", failing_first(indexer.vectors._remove, [*full]))
     job = await indexer.service.accept("a.txt", "text", b"a text")
     async with indexer.working():
         ended = await indexer.ended(job)
@@ -172,15 +156,8 @@ async def test_how_a_job_ended_is_written_once_the_store_is_back(
             await update(collection, where, changes)
         raise StoreUnavailable("MongoDB at here failed to update.")
 
-    busy = [AIError("rate_limited", "too many")] if status == "queued" else []
-    embed = indexer.ai.embed
-
-    async def embedding(texts: Sequence[str]) -> list[list[float]]:
-        if busy:
-            raise busy.pop()
-        return await embed(texts)
-
-    monkeypatch.setattr(indexer.ai, "embed", embedding)
+    busy: list[Exception] = [AIError("rate_limited", "too many")] if status == "queued" else []
+    monkeypatch.setattr(indexer.ai, "embed", failing_first(indexer.ai.embed, busy))
     monkeypatch.setattr(indexer.store, "update", away)
     monkeypatch.setattr(claims, "FIRST_PAUSE_SECONDS", 0.001)
     job = await indexer.service.accept("a.txt", "text", b"a text")
@@ -194,14 +171,8 @@ async def test_how_a_job_ended_is_written_once_the_store_is_back(
 async def test_a_provider_that_answers_with_nonsense_costs_an_attempt_each_time(
     indexer: Indexer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    embed, nonsense = indexer.ai.embed, [AIError("protocol", "no JSON")] * 2
-
-    async def embedding(texts: Sequence[str]) -> list[list[float]]:
-        if nonsense:
-            raise nonsense.pop()
-        return await embed(texts)
-
-    monkeypatch.setattr(indexer.ai, "embed", embedding)
+    nonsense: list[Exception] = [AIError("protocol", "no JSON")] * 2
+    monkeypatch.setattr(indexer.ai, "embed", failing_first(indexer.ai.embed, nonsense))
     job = await indexer.service.accept("a.txt", "text", b"a text")
     async with indexer.working():
         ended = await indexer.ended(job)
@@ -212,83 +183,14 @@ async def test_a_provider_that_answers_with_nonsense_costs_an_attempt_each_time(
 
 
 async def test_a_document_waits_for_a_key_that_is_mended(indexer: Indexer, monkeypatch: pytest.MonkeyPatch) -> None:
-    embed, refusals = indexer.ai.embed, [AIError("client_error", "401", misconfigured=True)] * 5
-
-    async def embedding(texts: Sequence[str]) -> list[list[float]]:
-        if refusals:
-            raise refusals.pop()
-        return await embed(texts)
-
-    monkeypatch.setattr(indexer.ai, "embed", embedding)
+    refusals: list[Exception] = [AIError("client_error", "401", misconfigured=True)] * 5
+    monkeypatch.setattr(indexer.ai, "embed", failing_first(indexer.ai.embed, refusals))
     monkeypatch.setattr(claims, "LONGEST_REST_SECONDS", 0.02)
     monkeypatch.setattr(indexing, "LONGEST_REST_SECONDS", 0.02)
     job = await indexer.service.accept("a.txt", "text", b"a text")
     async with indexer.working():
         ended = await indexer.ended(job)
     assert (ended["status"], ended["attempts"], ended["waits"]) == ("completed", 1, 5)
-
-
-@pytest.mark.parametrize("where", ["ping", "replace"])
-async def test_a_process_that_is_told_to_stop_gives_its_job_back(
-    indexer: Indexer, monkeypatch: pytest.MonkeyPatch, where: str
-) -> None:
-    at_it = asyncio.Event()
-
-    async def slow(*_: object) -> None:
-        at_it.set()
-        await asyncio.sleep(60)
-
-    monkeypatch.setattr(indexer.vectors, where, slow)
-    job = await indexer.service.accept("a.txt", "text", b"a text")
-    worker = asyncio.create_task(indexer.service.run())
-    await at_it.wait()
-    assert (await indexer.service.job(job["id"]))["status"] == "running"
-    worker.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await worker
-    left = await indexer.service.job(job["id"])
-    assert (left["status"], left["attempts"], left["queued_at"]) == ("queued", 0, job["queued_at"])
-
-
-async def test_a_process_that_stops_after_a_job_ended_leaves_it_so(
-    indexer: Indexer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    at_it = asyncio.Event()
-
-    async def slow(*_: object) -> int:
-        at_it.set()
-        await asyncio.sleep(60)
-        return 0
-
-    job = await indexer.service.accept("a.txt", "text", b"a text")
-    monkeypatch.setattr(indexer.store, "delete", slow)
-    worker = asyncio.create_task(indexer.service.run())
-    await at_it.wait()
-    worker.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await worker
-    assert (await indexer.service.job(job["id"]))["status"] == "completed"
-
-
-async def test_a_process_stops_though_its_store_does_not_answer(
-    indexer: Indexer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    at_it = asyncio.Event()
-
-    async def slow(*_: object) -> int:
-        at_it.set()
-        await asyncio.sleep(60)
-        return 0
-
-    monkeypatch.setattr(indexing, "LETTING_GO_SECONDS", 0.05)
-    await indexer.service.accept("a.txt", "text", b"a text")
-    monkeypatch.setattr(indexer.store, "update", slow)
-    worker = asyncio.create_task(indexer.service.run())
-    await at_it.wait()
-    worker.cancel()
-    async with asyncio.timeout(1):
-        with pytest.raises(asyncio.CancelledError):
-            await worker
 
 
 async def test_a_job_rests_as_long_as_it_is_told_to(
@@ -309,14 +211,8 @@ async def test_a_job_rests_as_long_as_it_is_told_to(
 async def test_a_passing_fault_of_this_server_costs_an_attempt_and_no_document(
     indexer: Indexer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    faults = [ExtractionUnavailable("No process could be started to read files."), None]
-
-    async def reading(*arguments: Any) -> Any:
-        if fault := faults.pop(0):
-            raise fault
-        return await extract_safely(*arguments)
-
-    monkeypatch.setattr(indexing, "extract_safely", reading)
+    faults: list[Exception] = [ExtractionUnavailable("No process could be started to read files.")]
+    monkeypatch.setattr(indexing, "extract_safely", failing_first(extract_safely, faults))
     job = await indexer.service.accept("a.txt", "text", b"a text")
     async with indexer.working():
         ended = await indexer.ended(job)

@@ -15,8 +15,9 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 RUN = """
 import sys
 from pathlib import Path
+import scripts.addresses
+scripts.addresses.PROJECT = Path(sys.argv.pop(1))
 import scripts.api_key
-scripts.api_key.PROJECT = Path(sys.argv.pop(1))
 sys.exit(scripts.api_key.main())
 """
 

@@ -1,96 +1,18 @@
 """`make up` and its companions, as processes. The engines' and make's programs only write down how they are called."""
 
 import http.server
-import json
-import os
-import re
-import subprocess
-import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-#: The program itself, with its project moved to a folder of the test's own.
-RUN = """
-import sys
-from pathlib import Path
-import scripts.addresses
-scripts.addresses.PROJECT = Path(sys.argv.pop(1))
-from scripts.up import main
-sys.exit(main())
-"""
-#: Writes down its call. DOCKER_INFO is what `docker info` fails with, …_CODE the exit code of each of the others.
-FAKE = """#!/bin/sh
-name=$(basename "$0")
-echo "$name $*" >> "$CALLS"
-case "$name $1" in
-  "docker info") [ -z "$DOCKER_INFO" ] || { echo "$DOCKER_INFO" >&2; exit 1; } ;;
-  "docker-compose info") exit 1 ;;
-  "docker-compose version") exit "${VERSION_CODE:-0}" ;;
-  "docker ps"|"podman ps") printf "%s" "${CONTAINERS:+one two}" ;;
-  "docker inspect") printf "%s" "$CONTAINERS" ;;
-  *" info") ;;
-  *" compose"|docker-compose*)
-    [ "$2" != version ] || exit "${VERSION_CODE:-0}"
-    echo "compose ran in $PWD with ${COMPOSE_FILE:-no file named}"
-    exit "${COMPOSE_CODE:-0}" ;;
-  python*) echo "YES=$YES"; exit "${LOCAL_CODE:-0}" ;;
-  make*) exit "${MAKE_CODE:-0}" ;;
-esac
-"""
+from tests.scripts.machine import Maker
+
 NO_ENGINE = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"
 NO_PERMISSION = "permission denied while trying to connect to the Docker daemon socket"
 LOCAL_UP = ["make --no-print-directory .venv/run", "python -m scripts.local up"]
 COMPOSE_UP = "docker compose --profile demo up -d --build --wait"
-
-
-class Machine:
-    """A machine with these programs and a project."""
-
-    def __init__(self, folder: Path, *programs: str) -> None:
-        self.project = folder / "project"
-        self._path, self._calls = folder / "path", folder / "calls"
-        (self.project / ".venv" / "bin").mkdir(parents=True)
-        self._path.mkdir()
-        (self.project / "docker-compose.yml").write_bytes((REPOSITORY / "docker-compose.yml").read_bytes())
-        for tool in ("basename", "env"):
-            (self._path / tool).symlink_to(f"/usr/bin/{tool}")
-        places = [self.project / ".venv" / "bin" / "python", *(self._path / name for name in ("make", *programs))]
-        for place in places:
-            place.write_text(FAKE)
-            place.chmod(0o755)
-
-    def __call__(self, *arguments: str, said: str = "", **environment: str) -> "subprocess.CompletedProcess[str]":
-        """Runs a command of `scripts.up`, with an empty standard input unless something is `said`."""
-        kept = {name: value for name, value in os.environ.items() if name.startswith("COV")}
-        given = {"PATH": str(self._path), "CALLS": str(self._calls), "PYTHONPATH": str(REPOSITORY), **kept}
-        return subprocess.run(
-            [sys.executable, "-c", RUN, str(self.project), *arguments],
-            env=given | environment, input=said, capture_output=True, text=True, timeout=30, check=False,
-        )  # fmt: skip
-
-    @property
-    def calls(self) -> list[str]:
-        """What was called, but for the questions whether an engine answers and what runs."""
-        lines = self._calls.read_text().splitlines() if self._calls.exists() else []
-        return [line for line in lines if not re.search(r" (info|version)$|^\w+ (ps|inspect) ", line)]
-
-    def ran_processes(self, now: bool = False) -> None:
-        """Local processes were started here before, and run `now`."""
-        (self.project / ".run").mkdir()
-        if now:
-            (self.project / ".run" / "supervisord.pid").write_text("1")
-
-
-Maker = Callable[..., Machine]
-
-
-@pytest.fixture
-def machine(tmp_path: Path) -> Maker:
-    return lambda *programs: Machine(tmp_path, *programs)
 
 
 def test_with_an_engine_the_stack_and_its_load_come_up_in_containers(machine: Maker) -> None:
@@ -258,104 +180,6 @@ def test_clean_is_done_though_the_engine_refuses_where_processes_ran(machine: Ma
     assert here("clean", YES="1", DOCKER_INFO=NO_PERMISSION).returncode == 0
     assert here.calls == [LOCAL_UP[0], "python -m scripts.local clean"]
     assert not (here.project / ".tour").exists()
-
-
-def container(folder: Path, service: str, *files: Path, created: str = "2026-01-01", oneoff: str = "False") -> object:
-    labels = {
-        "service": service,
-        "oneoff": oneoff,
-        "project.working_dir": str(folder),
-        "project.config_files": ",".join(map(str, files)),
-    }
-    return {
-        "Created": created,
-        "Config": {"Labels": {f"com.docker.compose.{name}": value for name, value in labels.items()}},
-    }
-
-
-def overlaid(here: Machine) -> tuple[str, str]:
-    """A stack that was started with an overlay, which left a container as it was; and the overlay's files."""
-    base, overlay = here.project / "docker-compose.yml", here.project / "docker-compose.staging.yml"
-    overlay.touch()
-    unchanged, changed = container(here.project, "loki", base), container(here.project, "backend", base, overlay)
-    changed["Created"] = "2026-01-02"  # type: ignore[index]
-    return json.dumps([unchanged, changed]), f"{base}:{overlay}"
-
-
-@pytest.mark.parametrize("command", ["up", "down", "status", "clean"])
-def test_each_command_takes_the_files_that_the_stack_runs_with(machine: Maker, command: str) -> None:
-    here = machine("docker")
-    containers, files = overlaid(here)
-    answer = here(command, CONTAINERS=containers, YES="1")
-    assert f"with {files}\n" in answer.stdout
-    told = (
-        "With the files that it runs with: docker-compose.yml, docker-compose.staging.yml (COMPOSE_FILE names others)."
-    )
-    assert answer.stdout.count(told) == 1
-
-
-def test_files_that_are_named_are_not_replaced(machine: Maker) -> None:
-    here = machine("docker")
-    containers, _ = overlaid(here)
-    assert "with mine.yml\n" in here("up", CONTAINERS=containers, COMPOSE_FILE="mine.yml").stdout
-    named = here("up", CONTAINERS=containers, COMPOSE="docker compose -f mine.yml")
-    assert "with no file named\n" in named.stdout
-
-
-def test_an_overlay_that_is_gone_is_not_left_out_in_silence(machine: Maker) -> None:
-    here = machine("docker")
-    containers, _ = overlaid(here)
-    (here.project / "docker-compose.staging.yml").unlink()
-    answer = here("up", CONTAINERS=containers)
-    assert (answer.returncode, here.calls) == (1, [])
-    assert "docker-compose.staging.yml, which is there no more: name its files in COMPOSE_FILE" in answer.stderr
-
-
-@pytest.mark.parametrize("command", ["up", "down", "clean", "status"])
-def test_a_stack_of_another_folder_is_not_touched(machine: Maker, command: str, tmp_path: Path) -> None:
-    here = machine("docker")
-    (other := tmp_path / "other").mkdir()
-    containers = json.dumps([container(other, "backend", other / "docker-compose.yml")])
-    answer = here(command, CONTAINERS=containers, YES="1")
-    assert (answer.returncode, here.calls) == (1, [])
-    assert f"The stack 'specola' of this machine was started in {other}: do this there." in answer.stderr
-    assert "COMPOSE_PROJECT_NAME" in answer.stderr
-    other.rmdir()  # a checkout that was moved here, perhaps
-    assert here(command, CONTAINERS=containers.replace(str(other / "docker-compose.yml"), ""), YES="1").returncode == 0
-
-
-@pytest.mark.parametrize(
-    ("environment", "name"),
-    [
-        ({}, "specola"),
-        ({"COMPOSE_PROJECT_NAME": "mine"}, "mine"),
-        ({"COMPOSE": "docker compose -p other", "COMPOSE_PROJECT_NAME": "mine"}, "other"),
-    ],
-)
-def test_what_runs_is_asked_by_the_name_of_the_project(
-    machine: Maker, environment: dict[str, str], name: str, tmp_path: Path
-) -> None:
-    machine("docker")("up", **environment)
-    assert f"--filter label=com.docker.compose.project={name}\n" in (tmp_path / "calls").read_text()
-
-
-def test_a_load_or_a_nightly_backup_that_is_no_longer_wanted_ends(machine: Maker) -> None:
-    here = machine("docker")
-    base = here.project / "docker-compose.yml"
-    containers = json.dumps([container(here.project, name, base) for name in ("backend", "traffic", "backup")])
-    assert here("up", CONTAINERS=containers, TRAFFIC="0").returncode == 0
-    assert here.calls == [
-        "docker compose rm -sf traffic",
-        "docker compose rm -sf backup",
-        "docker compose up -d --build --wait",
-    ]
-
-
-def test_a_single_run_of_a_service_is_no_stack(machine: Maker, tmp_path: Path) -> None:
-    here = machine("docker")
-    (other := tmp_path / "other").mkdir()
-    containers = json.dumps([container(other, "backup", other / "docker-compose.yml", oneoff="True")])
-    assert here("up", CONTAINERS=containers).returncode == 0
 
 
 def test_an_unknown_command_is_refused_with_those_that_there_are(machine: Maker) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts import up
 from scripts.upgrade import __main__ as command
 from scripts.upgrade import shared, versions
 from scripts.upgrade.decide import Changes, Wanted, changes, ordered
@@ -48,7 +49,7 @@ def test_parts_are_started_after_what_they_need() -> None:
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     """A clone with two versions, v1, which runs, and v2 on main; runs git there."""
-    for module in (versions, shared, command):
+    for module in (versions, shared, command, up):
         monkeypatch.setattr(module, "PROJECT", tmp_path)
     for name in ("TO", "FROM", command.CAME_FROM):
         monkeypatch.delenv(name, raising=False)
